@@ -145,7 +145,7 @@ _ROWS = [
         "The most partitions in one answer to DescribeTopicPartitions.",
     ),
     _broker(
-        "node.id", INT, 1, at_least(0), _READ_ONLY, "This broker's number in the cluster; Kafka has no default."
+        "node.id", INT, 1, at_least(0), _READ_ONLY, "This broker's number; Kafka has no default."
     ),
     _broker(
         "num.partitions", INT, 1, at_least(1), _READ_ONLY,

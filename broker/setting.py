@@ -60,7 +60,8 @@ class Setting:
 
     `acts` says that this broker reads the setting; one that does not act is accepted, checked, kept and
     described, because Kafka knows it.  An `internal` setting is Kafka's own secret: it can be set, and is not
-    described.  `synonyms` names, for a topic setting, the broker settings that give its default, strongest first.
+    described.  `synonyms` names, for a topic setting, the broker settings behind its default, the strongest
+    first.
     """
 
     name: str
