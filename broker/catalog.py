@@ -6,7 +6,7 @@
 
 The catalog itself decides nothing and refuses nothing: a record that reaches `apply` is already history.
 Therefore the state is the same after a replay of the whole journal, after a snapshot and the tail behind it,
-and in the process that wrote it.  `snapshot()` is such a history too: the shortest one that leads to this
+and in the process that wrote it. `snapshot()` is such a history too: the shortest one that leads to this
 state.
 
 Values are immutable (`Topic`, `PartitionState`) and replaced, never edited: whoever holds one across an
@@ -41,6 +41,7 @@ from .catalog_records import (
     TopicDeleted,
     UnknownRecord,
 )
+from .topic_names import can_collide, unified
 
 BROKER_DEFAULT = ""
 """The resource name under which the dynamic defaults of all brokers are kept."""
@@ -48,7 +49,7 @@ BROKER_DEFAULT = ""
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """One topic as it is now.  `configs` holds what was set on the topic itself, as text, and must not be
+    """One topic as it is now. `configs` holds what was set on the topic itself, as text, and must not be
     edited.
     """
 
@@ -77,7 +78,7 @@ class CatalogListener(Protocol):
 
 
 class Catalog:
-    """The state, and how each record changes it.  Read everything; change nothing but by `apply`."""
+    """The state, and how each record changes it. Read everything; change nothing but by `apply`."""
 
     def __init__(self) -> None:
         self.cluster_id: str | None = None
@@ -85,6 +86,7 @@ class Catalog:
         self.next_producer_id = 0
         self.feature_levels: dict[str, int] = {}
         self._name_of_id: dict[UUID, str] = {}
+        self._names_unified: dict[str, set[str]] = {}
         self._configs: dict[tuple[int, str], dict[str, str]] = {}
         self._unknown: list[UnknownRecord] = []
         self._listeners: list[CatalogListener] = []
@@ -95,8 +97,12 @@ class Catalog:
         name = self._name_of_id.get(topic_id)
         return None if name is None else self.topics[name]
 
+    def colliding_with(self, name: str) -> str | None:
+        """A topic whose name differs from `name` only in dots and underscores, or not at all."""
+        return min(self._names_unified.get(unified(name), ()), default=None) if can_collide(name) else None
+
     def configs_of(self, resource: ConfigResource, name: str) -> Mapping[str, str]:
-        """What was set on this resource itself (text by name); empty when nothing was, or it does not exist."""
+        """What was set on this resource itself; empty when nothing was, or it does not exist."""
         if resource == ConfigResource.TOPIC:
             topic = self.topics.get(name)
             return {} if topic is None else topic.configs
@@ -121,7 +127,7 @@ class Catalog:
         self._listeners.append(listener)
 
     def apply(self, record: CatalogRecord) -> None:
-        """Change the state by one record and tell the listeners.  Records apply in the order of the journal."""
+        """Change the state by one record and tell the listeners; in the order of the journal."""
         match record:
             case TopicCreated():
                 self._topic_created(record)
@@ -145,7 +151,7 @@ class Catalog:
                 self._unknown.append(record)
 
     def snapshot(self) -> Iterator[CatalogRecord]:
-        """The shortest history of this state.  Called on the loop's thread, may be consumed on another at
+        """The shortest history of this state. Called on the loop's thread, may be consumed on another at
         leisure.
         """
         head: list[CatalogRecord] = []
@@ -164,6 +170,8 @@ class Catalog:
         assert topic.name not in self.topics, f"topic {topic.name} created twice"
         self.topics[topic.name] = topic
         self._name_of_id[topic.id] = topic.name
+        if can_collide(topic.name):
+            self._names_unified.setdefault(unified(topic.name), set()).add(topic.name)
         for listener in self._listeners:
             listener.on_topic_created(topic)
 
@@ -178,6 +186,7 @@ class Catalog:
         topic = self._existing(record.topic_id)
         del self.topics[topic.name]
         del self._name_of_id[topic.id]
+        self._forget_unified(topic.name)
         for listener in self._listeners:
             listener.on_topic_deleted(topic)
 
@@ -210,6 +219,12 @@ class Catalog:
         else:
             self.feature_levels.pop(record.name, None)
 
+    def _forget_unified(self, name: str) -> None:
+        names = self._names_unified.get(unified(name), set())
+        names.discard(name)
+        if not names:
+            self._names_unified.pop(unified(name), None)
+
     def _existing(self, topic_id: UUID) -> Topic:
         return self.topics[self._name_of_id[topic_id]]
 
@@ -218,6 +233,7 @@ class Catalog:
         replicas.
         """
         assert {topic.id: topic.name for topic in self.topics.values()} == self._name_of_id
+        assert set().union(*self._names_unified.values()) == set(filter(can_collide, self.topics))
         for name, topic in self.topics.items():
             assert name == topic.name
             assert topic.partitions, f"topic {name} has no partition"

@@ -7,11 +7,11 @@ topic.
 
 On disk a record is one msgpack array:
 
-    [kind, version, field, field, ...]    a uuid is 16 bytes, a partition [leader, leader_epoch, replicas, isr]
+    [kind, version, field, field, ...]   a uuid is 16 bytes, a partition [leader, leader_epoch, replicas, isr]
 
-Fields are only ever added at the end, with a default.  A reader therefore takes a newer version of a kind it
+Fields are only ever added at the end, with a default. A reader therefore takes a newer version of a kind it
 knows by leaving the surplus fields alone, and an older one by filling in the defaults; `version` is there for
-the reader of dumps and for the day a meaning has to change.  A kind that is not known is carried as
+the reader of dumps and for the day a meaning has to change. A kind that is not known is carried as
 `UnknownRecord`, unchanged and into every snapshot, so that going back one release of the broker does not lose
 what the newer one wrote.
 
@@ -67,7 +67,7 @@ class ClusterFormed:
 class NodeStarted:
     """A node has (re)started: it takes the partitions it leads under a new leader epoch.
 
-    Kafka reaches the same by fencing and unfencing a restarted broker.  The new epoch is what lets a consumer
+    Kafka reaches the same by fencing and unfencing a restarted broker. The new epoch is what lets a consumer
     notice, by OffsetForLeaderEpoch, that an unclean stop has cut records nobody had acknowledged as durable.
     """
 
