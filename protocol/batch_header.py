@@ -38,6 +38,7 @@ WritableBuffer = bytearray | memoryview
 
 RECORD_BATCH_OVERHEAD = 61
 LOG_OVERHEAD = 12  # base offset and length: what precedes the bytes that batch_length counts
+BATCH_LENGTH_POSITION = 8
 MAGIC_POSITION = 16
 CRC_POSITION = 17
 ATTRIBUTES_POSITION = 21
@@ -46,6 +47,7 @@ CURRENT_MAGIC = 2
 
 HEADER = struct.Struct(">qiibIhiqqqhii")
 _BASE_OFFSET = struct.Struct(">q")
+_BATCH_LENGTH = struct.Struct(">i")
 _LEADER_EPOCH = struct.Struct(">i")
 _CRC = struct.Struct(">I")
 _ATTRIBUTES = struct.Struct(">h")
@@ -205,6 +207,17 @@ def patch_max_timestamp(buffer: WritableBuffer, position: int, size_bytes: int, 
 def patch_crc(buffer: WritableBuffer, position: int, size_bytes: int) -> None:
     """Take the CRC of the batch as it is and write it, in place."""
     _CRC.pack_into(buffer, position + CRC_POSITION, _crc_of(buffer, position, size_bytes))
+
+
+def with_records(batch: Buffer, records: Buffer, codec: Codec) -> bytearray:
+    """A new batch: the header of `batch` over other `records`, already compressed with `codec`; length and CRC are made right."""
+    made = bytearray(memoryview(batch)[:RECORD_BATCH_OVERHEAD])
+    made += records
+    _BATCH_LENGTH.pack_into(made, BATCH_LENGTH_POSITION, len(made) - LOG_OVERHEAD)
+    _patch_attributes(made, 0, clear_bits=CODEC_MASK)
+    _patch_attributes(made, 0, set_bits=codec)
+    patch_crc(made, 0, len(made))
+    return made
 
 
 def _crc_of(buffer: Buffer, position: int, size_bytes: int) -> int:

@@ -29,6 +29,7 @@ from .batch_header import (
     patch_offsets,
     read_header,
     read_magic,
+    with_records,
 )
 from .compression import Codec
 from .record_reader import ControlType, EndTxnMarker, Headers, Record, iter_records, read_end_txn_marker
@@ -62,4 +63,5 @@ __all__ = (
     "read_end_txn_marker",
     "read_header",
     "read_magic",
+    "with_records",
 )

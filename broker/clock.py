@@ -1,0 +1,11 @@
+"""The broker's one wall clock, so that a test can put another in its place."""
+
+import time
+
+
+class SystemClock:
+    """The system's wall clock."""
+
+    def now_ms(self) -> int:
+        """Milliseconds since the epoch."""
+        return time.time_ns() // 1_000_000

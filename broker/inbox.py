@@ -1,0 +1,126 @@
+"""From received bytes to frames, without I/O: what one connection has received and not served yet.
+
+Bytes are received into one buffer that all connections share, because a loop serves one of them at a time: in the
+common case whole requests arrive, are served where they lie, and the connection owns no memory at all.
+
+    target() --recv_into--> received(n) --> next_frame()* --> settle()
+
+Only what is left then, a request cut in the middle or requests that must wait for an earlier one, is moved to memory
+of the connection's own (`settle`), which is where the rest of it is received. For that memory the whole size of the
+first request is reserved in the budget, so that a request once begun can always end; but memory is taken only as bytes
+arrive, so that a size sent without its bytes costs nothing but the reservation.
+
+A frame is a view into either buffer: it is valid until the next `settle`. It is writable: Produce patches offsets in it.
+"""
+
+from ..protocol.errors import MalformedMessage
+from ..protocol.primitives import INT32
+from .memory import MemoryBudget
+
+SHARED_BUFFER_BYTES = 256 * 1024
+SMALL_TARGET_BYTES = 4 * 1024  # received at once while others stand in line for memory
+FIRST_GROWTH_BYTES = (
+    1024 * 1024
+)  # taken at once for a request of that size; larger ones double as they arrive
+SIZE_BYTES = 4
+
+
+class Inbox:
+    """The received bytes of one connection.
+
+    Invariants: the bytes not served yet are `_view[_start:_end]`; outside of `received` to `settle` they never lie in
+    the shared buffer; `reserved_bytes` is what the budget holds for them.
+    """
+
+    __slots__ = (
+        "_budget",
+        "_end",
+        "_max_frame_bytes",
+        "_own",
+        "_shared",
+        "_start",
+        "_view",
+        "reserved_bytes",
+    )
+
+    def __init__(self, shared: memoryview, budget: MemoryBudget, *, max_frame_bytes: int) -> None:
+        self._shared = shared
+        self._view = shared
+        self._own = False
+        self._start = 0
+        self._end = 0
+        self._budget = budget
+        self._max_frame_bytes = max_frame_bytes
+        self.reserved_bytes = 0
+
+    @property
+    def unserved_bytes(self) -> int:
+        """How many received bytes are not served yet."""
+        return self._end - self._start
+
+    def target(self) -> memoryview:
+        """Where to receive next; never empty after `settle` returned without wanting memory."""
+        if self._own:
+            return self._view[self._end :]
+        return self._shared[:SMALL_TARGET_BYTES] if self._budget.waiting_count else self._shared
+
+    def received(self, count: int) -> None:
+        """`count` bytes were received into `target()`."""
+        self._end += count
+
+    def next_frame(self) -> memoryview | None:
+        """The next whole request without its size, or None. Raises MalformedMessage for an impossible size."""
+        start = self._start
+        have = self._end - start
+        if have < SIZE_BYTES:
+            return None
+        size = self._first_size()
+        if size <= 0 or size > self._max_frame_bytes:
+            raise MalformedMessage(f"a request of {size} bytes; the limit is {self._max_frame_bytes}")
+        if have - SIZE_BYTES < size:
+            return None
+        self._start = start + SIZE_BYTES + size
+        return self._view[start + SIZE_BYTES : self._start]
+
+    def settle(self) -> int:
+        """Keep what is left; frames handed out are invalid from here.
+
+        Returns how many bytes must be reserved before more may be received, 0 if none; after that many were reserved
+        call `granted`.
+        """
+        have = self._end - self._start
+        if not have:
+            self.clear()
+            return 0
+        first = SIZE_BYTES + self._first_size() if have >= SIZE_BYTES else SIZE_BYTES
+        self._keep(have, first)
+        return max(0, max(first, have) - self.reserved_bytes)
+
+    def granted(self, size_bytes: int) -> None:
+        """The budget has reserved `size_bytes` more for this inbox."""
+        self.reserved_bytes += size_bytes
+
+    def clear(self) -> None:
+        """Forget everything and give memory and reservation back."""
+        self._view = self._shared
+        self._own = False
+        self._start = self._end = 0
+        if self.reserved_bytes:
+            reserved, self.reserved_bytes = self.reserved_bytes, 0
+            self._budget.release(reserved)
+
+    def _keep(self, have: int, first: int) -> None:
+        """Move the `have` bytes left to memory of our own with room to go on, unless they lie so already."""
+        if self._own and (have >= first or self._end < len(self._view)):
+            return
+        room = max(first, SMALL_TARGET_BYTES)
+        capacity = max(have, min(room, max(FIRST_GROWTH_BYTES, 2 * have)))
+        kept = memoryview(bytearray(capacity))
+        kept[:have] = self._view[self._start : self._end]
+        self._view = kept
+        self._own = True
+        self._start, self._end = 0, have
+
+    def _first_size(self) -> int:
+        (size,) = INT32.unpack_from(self._view, self._start)
+        return int(size)

@@ -1,0 +1,259 @@
+"""Whether the records of one partition in a Produce request may be appended, and in what form: pure.
+
+Kafka's order of checks is kept (ProduceRequest.validateRecords, UnifiedLog.analyzeAndValidateRecords, LogValidator), for
+a batch that is wrong twice is told the first thing. A batch crosses as bytes: what its header says is checked against
+the bytes, the CRC is computed once, and the records are walked by their size prefixes, so that a count that lies is
+caught. The records themselves are read only where a setting asks for it or where something is wrong and each bad one
+must be named: compaction (a key is needed), a bound on old timestamps, another compression than the batch has.
+"""
+
+from dataclasses import dataclass
+
+from ..protocol.compression import Codec, compress, decompress
+from ..protocol.errors import ErrorCode, KafkaError, MalformedMessage
+from ..protocol.records import (
+    LOG_OVERHEAD,
+    RECORD_BATCH_OVERHEAD,
+    BatchHeader,
+    Record,
+    crc_is_valid,
+    iter_records,
+    patch_create_time,
+    patch_log_append_time,
+    read_header,
+    with_records,
+)
+
+MAGIC = 2
+ZSTD_FROM = 7
+NO_TIMESTAMP = -1
+LARGEST_INT64 = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppendRules:
+    """What one topic demands of its records; times in milliseconds, sizes in bytes."""
+
+    max_message_bytes: int
+    log_append_time: bool
+    timestamp_before_max_ms: int
+    timestamp_after_max_ms: int
+    compression: Codec | None
+    compression_level: int | None
+    needs_keys: bool
+    max_decompressed_bytes: int
+
+
+class RecordsRefused(KafkaError):
+    """A batch that may not be appended; `record_errors` pairs the index of a record with what is wrong with it."""
+
+    def __init__(
+        self, code: ErrorCode, message: str, record_errors: list[tuple[int, str | None]] | None = None
+    ) -> None:
+        super().__init__(code, message)
+        self.record_errors = record_errors or []
+
+
+def validate(
+    batch: memoryview, rules: AppendRules, *, version: int, partition: str, now_ms: int
+) -> memoryview:
+    """Check what a client sent for one partition and return the batch to append, which may be the same memory.
+
+    `batch` must be writable: under LogAppendTime its timestamp is set in place. `partition` is `topic-index`, for
+    messages. Raises RecordsRefused.
+    """
+    header = _only_batch(batch, version)
+    batch = batch[: header.size_bytes]
+    _check_envelope(batch, header, rules, partition)
+    _check_batch(header)
+    _check_count(batch, header)
+    if rules.needs_keys:
+        _check_keys(batch, rules)
+    if not rules.log_append_time:
+        _check_timestamps(batch, header, rules, now_ms)
+    if rules.compression is not None and rules.compression != header.codec:
+        batch = _recompress(batch, header, rules)
+    if rules.log_append_time:
+        patch_log_append_time(batch, 0, len(batch), now_ms)
+    return batch
+
+
+def _only_batch(batch: memoryview, version: int) -> BatchHeader:
+    """The header of the one batch that a partition may send per request."""
+    size_bytes = _batch_size(batch)
+    if size_bytes is None:
+        raise RecordsRefused(
+            ErrorCode.INVALID_RECORD,
+            f"Produce requests with version {version} must have at least one record batch per partition",
+        )
+    magic = batch[16]
+    if magic != MAGIC:
+        code = ErrorCode.INVALID_RECORD if magic < MAGIC else ErrorCode.CORRUPT_MESSAGE
+        raise RecordsRefused(
+            code,
+            f"Produce requests with version {version} are only allowed to contain record batches with magic version 2",
+        )
+    header = read_header(batch)
+    if version < ZSTD_FROM and header.attributes & 7 == Codec.ZSTD:
+        raise RecordsRefused(
+            ErrorCode.UNSUPPORTED_COMPRESSION_TYPE,
+            f"Produce requests with version {version} are not allowed to use ZStandard compression",
+        )
+    if _batch_size(batch[size_bytes:]) is not None:
+        raise RecordsRefused(
+            ErrorCode.INVALID_RECORD,
+            f"Produce requests with version {version} are only allowed to contain exactly one record batch per partition",
+        )
+    return header
+
+
+def _batch_size(batch: memoryview) -> int | None:
+    """The size of the batch that `batch` begins with, None where too little is left to be one."""
+    if len(batch) < LOG_OVERHEAD:
+        return None
+    size_bytes = LOG_OVERHEAD + int.from_bytes(batch[8:12], "big", signed=True)
+    if size_bytes < RECORD_BATCH_OVERHEAD or size_bytes > len(batch):
+        raise RecordsRefused(
+            ErrorCode.CORRUPT_MESSAGE, f"a record batch of {size_bytes} bytes in {len(batch)} bytes"
+        )
+    return size_bytes
+
+
+def _check_envelope(batch: memoryview, header: BatchHeader, rules: AppendRules, partition: str) -> None:
+    if header.base_offset != 0:
+        raise RecordsRefused(
+            ErrorCode.INVALID_RECORD,
+            f"The baseOffset of the record batch in the append to {partition} should be 0, but it is {header.base_offset}",
+        )
+    if header.size_bytes > rules.max_message_bytes:
+        raise RecordsRefused(
+            ErrorCode.MESSAGE_TOO_LARGE,
+            f"The record batch size in the append to {partition} is {header.size_bytes} bytes "
+            f"which exceeds the maximum configured value of {rules.max_message_bytes}.",
+        )
+    if not crc_is_valid(batch, 0, header):
+        raise RecordsRefused(
+            ErrorCode.CORRUPT_MESSAGE,
+            f"Record is corrupt (stored crc = {header.crc}) in topic partition {partition}.",
+        )
+
+
+def _check_batch(header: BatchHeader) -> None:
+    if header.record_count <= 0 or header.last_offset_delta + 1 != header.record_count:
+        raise RecordsRefused(
+            ErrorCode.INVALID_RECORD,
+            f"Inconsistency between number of records ({header.record_count}) and the last offset delta "
+            f"({header.last_offset_delta}) of a batch from a client",
+        )
+    if header.producer_id >= 0 and header.base_sequence < 0:
+        raise RecordsRefused(
+            ErrorCode.INVALID_RECORD,
+            f"Invalid sequence number {header.base_sequence} in record batch with producerId {header.producer_id}",
+        )
+    if header.is_control:
+        raise RecordsRefused(ErrorCode.INVALID_RECORD, "Clients are not allowed to write control records")
+    if header.attributes & 7 > Codec.ZSTD:
+        raise RecordsRefused(ErrorCode.CORRUPT_MESSAGE, f"Unknown compression type {header.attributes & 7}")
+
+
+def _check_count(batch: memoryview, header: BatchHeader) -> None:
+    """Walk the size prefixes of uncompressed records: there must be exactly as many as the header says."""
+    if header.attributes & 7:
+        return
+    try:
+        position = skip_records(bytes(batch), RECORD_BATCH_OVERHEAD, header.record_count)
+    except IndexError:
+        position = -1
+    if position != len(batch):
+        raise RecordsRefused(
+            ErrorCode.INVALID_RECORD,
+            f"The records of the batch do not fill its {len(batch)} bytes, or are not {header.record_count}",
+        )
+
+
+def skip_records(data: bytes, position: int, count: int) -> int:
+    """The position behind `count` records that begin at `position`; IndexError where there are fewer.
+
+    The one loop over records that every uncompressed batch pays for, so it is written for speed: a record is its size
+    as a zigzag varint of one byte (up to 63 bytes of record), two (8,191) or more, and then that many bytes.
+    """
+    for _ in range(count):
+        size = data[position]
+        if size >= 0x80:
+            byte = data[position + 1]
+            position += 2
+            size = size & 0x7F | (byte & 0x7F) << 7
+            shift = 14
+            while byte >= 0x80:
+                byte = data[position]
+                position += 1
+                size |= (byte & 0x7F) << shift
+                shift += 7
+                if shift > 35:
+                    raise IndexError("a record's size is no varint")
+            position += size >> 1
+        else:
+            position += 1 + (size >> 1)
+        if size & 1:
+            raise IndexError("a record has a negative size")
+    return position
+
+
+def _records(batch: memoryview, rules: AppendRules) -> list[Record]:
+    try:
+        return list(iter_records(batch, max_decompressed_bytes=rules.max_decompressed_bytes))
+    except MalformedMessage as error:
+        raise RecordsRefused(ErrorCode.CORRUPT_MESSAGE, str(error)) from error
+
+
+def _check_keys(batch: memoryview, rules: AppendRules) -> None:
+    message = "Compacted topic cannot accept message without key"
+    errors: list[tuple[int, str | None]] = [
+        (index, f"{message} in topic partition.")
+        for index, record in enumerate(_records(batch, rules))
+        if record.key is None
+    ]
+    if errors:
+        raise RecordsRefused(ErrorCode.INVALID_RECORD, "One or more records have been rejected", errors)
+
+
+def _check_timestamps(batch: memoryview, header: BatchHeader, rules: AppendRules, now_ms: int) -> None:
+    """The batch's own largest timestamp decides whether the records must be looked at one by one.
+
+    Where they are, a largest timestamp that is not theirs is put right silently, as Kafka does.
+    """
+    latest = now_ms + rules.timestamp_after_max_ms
+    if header.max_timestamp <= latest and rules.timestamp_before_max_ms == LARGEST_INT64:
+        return
+    earliest = now_ms - rules.timestamp_before_max_ms
+    timestamps = [record.timestamp for record in _records(batch, rules)]
+    errors: list[tuple[int, str | None]] = [
+        (
+            index,
+            f"Timestamp {timestamp} of message with offset {index} is out of range. "
+            f"The timestamp should be within [{earliest}, {latest}]",
+        )
+        for index, timestamp in enumerate(timestamps)
+        if timestamp != NO_TIMESTAMP and not earliest <= timestamp <= latest
+    ]
+    if errors:
+        raise RecordsRefused(
+            ErrorCode.INVALID_TIMESTAMP,
+            "One or more records have been rejected due to invalid timestamp",
+            errors,
+        )
+    if max(timestamps) != header.max_timestamp:
+        patch_create_time(batch, 0, header.size_bytes, max(timestamps))
+
+
+def _recompress(batch: memoryview, header: BatchHeader, rules: AppendRules) -> memoryview:
+    """The same records in the topic's codec; a batch of its own memory."""
+    assert rules.compression is not None
+    try:
+        records = decompress(
+            header.codec, batch[RECORD_BATCH_OVERHEAD:], max_bytes=rules.max_decompressed_bytes
+        )
+    except MalformedMessage as error:
+        raise RecordsRefused(ErrorCode.CORRUPT_MESSAGE, str(error)) from error
+    packed = compress(rules.compression, records, rules.compression_level)
+    return memoryview(with_records(batch, packed, rules.compression))

@@ -1,0 +1,63 @@
+"""Fetches that wait: each for enough new bytes in its partitions, or for its time to end (Kafka's purgatory).
+
+A wait is registered with the partitions it reads. An append tells each of them how many bytes came; the one that has
+enough fires in the loop's next round, once, so that all that is appended in one round is read at once. A deadline
+always fires. Nothing is polled, and a wait that fired or was cancelled has left every partition.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+
+class Waitable(Protocol):
+    """Something appends happen to."""
+
+    waits: "set[FetchWait]"
+
+
+class FetchWait:
+    """One Fetch that waits for `wanted_bytes` more in any of its partitions, or for the deadline."""
+
+    __slots__ = ("_deadline", "_fire", "_loop", "_partitions", "_soon", "wanted_bytes")
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        partitions: Iterable[Waitable],
+        *,
+        wanted_bytes: int,
+        max_wait_ms: int,
+        fire: Callable[[], None],
+    ) -> None:
+        self._loop = loop
+        self._partitions = tuple(partitions)
+        self._fire = fire
+        self._soon: asyncio.Handle | None = None
+        self.wanted_bytes = wanted_bytes
+        for partition in self._partitions:
+            partition.waits.add(self)
+        self._deadline = loop.call_later(max_wait_ms / 1000, self._end)
+
+    def appended(self, size_bytes: int) -> None:
+        """`size_bytes` more can be read in one of the partitions."""
+        self.wanted_bytes -= size_bytes
+        if self.wanted_bytes <= 0:
+            self.wake()
+
+    def wake(self) -> None:
+        """Look again in the loop's next round (enough came, or a partition changed under the wait)."""
+        if self._soon is None:
+            self._soon = self._loop.call_soon(self._end)
+
+    def cancel(self) -> None:
+        """Leave without firing."""
+        self._deadline.cancel()
+        if self._soon is not None:
+            self._soon.cancel()
+        for partition in self._partitions:
+            partition.waits.discard(self)
+
+    def _end(self) -> None:
+        self.cancel()
+        self._fire()

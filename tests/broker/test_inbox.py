@@ -1,0 +1,92 @@
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from ottla.broker.inbox import Inbox
+from ottla.broker.memory import MemoryBudget
+from ottla.protocol.errors import MalformedMessage
+
+SHARED_BYTES = 64
+
+
+def an_inbox(budget: MemoryBudget, *, max_frame_bytes: int = 10_000) -> Inbox:
+    return Inbox(memoryview(bytearray(SHARED_BYTES)), budget, max_frame_bytes=max_frame_bytes)
+
+
+def framed(body: bytes) -> bytes:
+    return struct.pack(">i", len(body)) + body
+
+
+def settle(inbox: Inbox, budget: MemoryBudget) -> None:
+    wanted = inbox.settle()
+    if wanted:
+        assert budget.try_reserve(wanted)
+        inbox.granted(wanted)
+
+
+def feed(inbox: Inbox, budget: MemoryBudget, data: bytes, cuts: list[int]) -> list[bytes]:
+    """Receive `data` in pieces of the sizes `cuts`, and take out every frame."""
+    frames, position, turn = [], 0, 0
+    while position < len(data):
+        target = inbox.target()
+        count = min(len(target), len(data) - position, cuts[turn % len(cuts)])
+        target[:count] = data[position : position + count]
+        position, turn = position + count, turn + 1
+        inbox.received(count)
+        while (frame := inbox.next_frame()) is not None:
+            frames.append(bytes(frame))
+        settle(inbox, budget)
+    return frames
+
+
+@given(
+    bodies=st.lists(st.binary(min_size=1, max_size=400), max_size=12),
+    cuts=st.lists(st.integers(1, 500), min_size=1, max_size=8),
+)
+def test_frames_come_out_as_they_were_sent_however_they_are_cut(bodies: list[bytes], cuts: list[int]) -> None:
+    budget = MemoryBudget(1_000_000)
+    inbox = an_inbox(budget)
+    assert feed(inbox, budget, b"".join(map(framed, bodies)), cuts) == bodies
+    assert budget.used_bytes == inbox.reserved_bytes == 0
+
+
+@pytest.mark.parametrize("size", [0, -1, -(2**31), 10_001])
+def test_an_impossible_size_is_the_peers_fault(size: int) -> None:
+    budget = MemoryBudget(1_000_000)
+    inbox = an_inbox(budget)
+    inbox.target()[:4] = struct.pack(">i", size)
+    inbox.received(4)
+    with pytest.raises(MalformedMessage):
+        inbox.next_frame()
+
+
+def test_a_size_without_its_bytes_reserves_but_takes_little_memory() -> None:
+    budget = MemoryBudget(200_000_000)
+    inbox = an_inbox(budget, max_frame_bytes=100_000_000)
+    feed(inbox, budget, struct.pack(">i", 100_000_000), [4])
+    assert budget.used_bytes == 100_000_004
+    assert len(inbox.target()) < 1_100_000
+
+
+def test_what_waits_for_an_earlier_request_is_kept() -> None:
+    budget = MemoryBudget(1_000_000)
+    inbox = an_inbox(budget)
+    both = framed(b"first") + framed(b"second")
+    inbox.target()[: len(both)] = both
+    inbox.received(len(both))
+    assert bytes(inbox.next_frame() or b"") == b"first"
+    settle(inbox, budget)
+    assert inbox.unserved_bytes == 10
+    assert bytes(inbox.next_frame() or b"") == b"second"
+    settle(inbox, budget)
+    assert budget.used_bytes == 0
+
+
+def test_clearing_gives_everything_back() -> None:
+    budget = MemoryBudget(1_000_000)
+    inbox = an_inbox(budget)
+    feed(inbox, budget, struct.pack(">i", 5_000) + b"x" * 100, [64])
+    assert budget.used_bytes > 0
+    inbox.clear()
+    assert budget.used_bytes == 0
