@@ -23,13 +23,11 @@ from dataclasses import dataclass, fields
 from enum import IntEnum
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import Any
 
+from ..storage.config import LogConfig
 from .listeners import Listener, advertised_listeners, broker_listeners, parse_protocols
 from .settings import BROKER_SETTINGS, TOPIC_SETTINGS, InvalidSetting, Setting, Value
-
-if TYPE_CHECKING:
-    from ..storage.config import LogConfig
 
 DEFAULT_REQUEST_MEMORY_BYTES = 512 * 1024 * 1024
 """The bound on requests held in memory when `queued.max.request.bytes` is -1.  Kafka then has none, and a few
@@ -178,7 +176,12 @@ class BrokerConfig(Values):
 
     def log_config(self, overrides: Mapping[str, str] = _NOTHING) -> LogConfig:
         """What the log of such a topic needs to know."""
-        return log_config_of(self.topic(overrides))
+        values = self.topic(overrides)
+        chosen: dict[str, Any] = {name: values[setting] for name, setting in _LOG_CONFIG_FIELDS.items()}
+        if values["internal.segment.bytes"] is not None:
+            chosen["segment_bytes"] = values["internal.segment.bytes"]
+        chosen["cleanup_policy"] = frozenset(values.words("cleanup.policy"))
+        return LogConfig(**chosen, producer_id_expiration_ms=self.whole("producer.id.expiration.ms"))
 
     # -- for DescribeConfigs
 
@@ -247,6 +250,13 @@ class BrokerConfig(Values):
         return topic.default
 
 
+_LOG_CONFIG_FIELDS = {
+    field.name: setting
+    for field in fields(LogConfig)
+    if (setting := field.name.replace("_", ".")) in TOPIC_SETTINGS
+}
+"""A field of LogConfig is the topic setting of that name; the one that is the broker's is left out."""
+
 _DEFAULT_TEXTS: Mapping[str, str] = {
     name: text
     for name, setting in BROKER_SETTINGS.items()
@@ -279,20 +289,6 @@ def _in_topic_units(topic: Setting, name: str, value: Value) -> Value:
         assert isinstance(value, int), f"{name} is a number"
         return max(value, -1)
     return value
-
-
-def log_config_of(values: Values) -> LogConfig:
-    from ..storage.config import LogConfig
-
-    """A LogConfig's fields are topic settings, named with underscores for dots."""
-    chosen: dict[str, object] = {
-        field.name: values[field.name.replace("_", ".")] for field in fields(LogConfig)
-    }
-    if values["internal.segment.bytes"] is not None:
-        chosen["segment_bytes"] = values["internal.segment.bytes"]
-    if "cleanup_policy" in chosen:
-        chosen["cleanup_policy"] = frozenset(values.words("cleanup.policy"))
-    return LogConfig(**chosen)  # type: ignore[arg-type]
 
 
 # -- rules between settings

@@ -6,10 +6,10 @@ All four speak Kafka's names; the environment writes them in capitals, underscor
 (`OTTLA_NUM_PARTITIONS=4`).  Whatever is wrong becomes one ConfigError: one line that says what, and where it
 stood.
 
-What Kafka knows and we have no use for is accepted, so that a Kafka `server.properties` starts us: its settings,
-the same under a prefix (`listener.name.<name>.`), and those of its plugins; the caller is told which they were.
+What Kafka knows and we have no use for is accepted, so that a Kafka `server.properties` starts us: its
+settings, the same under a prefix (`listener.name.<name>.`), and those of its plugins; the caller is told which.
 A name that Kafka does not know is refused, because it is a mistyped one.  An unknown OTTLA_ variable is not:
-Kubernetes gives every container of a namespace OTTLA_PORT and OTTLA_SERVICE_HOST as soon as a service is called
+Kubernetes gives every container of a namespace OTTLA_PORT and OTTLA_SERVICE_HOST once a service is called
 "ottla".
 """
 
