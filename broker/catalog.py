@@ -242,9 +242,7 @@ class Catalog:
         assert all(self._configs.values()), "an empty set of configs is kept"
 
 
-def _history(
-    head: list[CatalogRecord], topics: list[Topic], tail: list[CatalogRecord]
-) -> Iterator[CatalogRecord]:
+def _history(head: list[CatalogRecord], topics: list[Topic], tail: list[CatalogRecord]) -> Iterator[CatalogRecord]:
     yield from head
     for topic in topics:
         yield TopicCreated(topic.id, topic.name, topic.partitions, dict(topic.configs))

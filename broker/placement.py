@@ -41,9 +41,7 @@ def check_assignment(replicas: Sequence[int], node_ids: Sequence[int], factor: i
     """Refuse replicas that are unknown, repeated, none at all, or not as many as for the partitions before."""
     why = _why_bad_assignment(sorted(replicas), node_ids, factor)
     if why is not None:
-        raise KafkaError(
-            ErrorCode.INVALID_REPLICA_ASSIGNMENT, f"The manual partition assignment includes {why}"
-        )
+        raise KafkaError(ErrorCode.INVALID_REPLICA_ASSIGNMENT, f"The manual partition assignment includes {why}")
 
 
 def _why_bad_assignment(replicas: Sequence[int], node_ids: Sequence[int], factor: int | None) -> str | None:

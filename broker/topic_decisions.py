@@ -170,9 +170,7 @@ def _check_new_name(catalog: Catalog, name: str) -> None:
         raise KafkaError(ErrorCode.TOPIC_ALREADY_EXISTS, f"Topic '{name}' already exists.")
     colliding = catalog.colliding_with(name)
     if colliding is not None:
-        raise KafkaError(
-            ErrorCode.INVALID_TOPIC_EXCEPTION, f"Topic '{name}' collides with existing topic: {colliding}"
-        )
+        raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION, f"Topic '{name}' collides with existing topic: {colliding}")
 
 
 def _configs_of(requested: NewTopic) -> dict[str, str]:
@@ -194,9 +192,7 @@ def _place_new(requested: NewTopic, cluster: Cluster) -> tuple[PartitionState, .
             "Replication factor must be larger than 0, or -1 to use the default value.",
         )
     if count < USE_DEFAULT or count == 0:
-        raise KafkaError(
-            ErrorCode.INVALID_PARTITIONS, "Number of partitions was set to an invalid non-positive value."
-        )
+        raise KafkaError(ErrorCode.INVALID_PARTITIONS, "Number of partitions was set to an invalid non-positive value.")
     if count == USE_DEFAULT:
         count = cluster.default_partition_count
     if factor == USE_DEFAULT:
@@ -271,8 +267,7 @@ def _add_partitions(
     if more.count < present:
         raise KafkaError(
             ErrorCode.INVALID_PARTITIONS,
-            f"The topic {more.name} currently has {present} partition(s); "
-            f"{more.count} would not be an increase.",
+            f"The topic {more.name} currently has {present} partition(s); {more.count} would not be an increase.",
         )
     added = more.count - present
     if more.assignments is not None and len(more.assignments) != added:
@@ -286,9 +281,7 @@ def _add_partitions(
         raise KafkaError(ErrorCode.POLICY_VIOLATION, "Excessively large number of partitions per request.")
     factor = len(topic.partitions[0].replicas)
     if more.assignments is None:
-        placed = place_partitions(
-            cluster.node_ids, first_index=present, count=added, replication_factor=factor
-        )
+        placed = place_partitions(cluster.node_ids, first_index=present, count=added, replication_factor=factor)
         return topic, placed
     for replicas in more.assignments:
         check_assignment(replicas, cluster.node_ids, factor)

@@ -29,10 +29,7 @@ def why_invalid(name: str) -> str | None:
     if name in (".", ".."):
         return f"Topic name is invalid: '{name}' is not allowed"
     if len(name) > MAX_LENGTH:
-        return (
-            f"Topic name is invalid: the length of '{name}' is longer than the max allowed length "
-            f"{MAX_LENGTH}"
-        )
+        return f"Topic name is invalid: the length of '{name}' is longer than the max allowed length {MAX_LENGTH}"
     if not _LEGAL.fullmatch(name):
         return (
             f"Topic name is invalid: '{name}' contains one or more characters other than "
