@@ -19,7 +19,7 @@ MAX_HOLDER_BYTES = 64
 
 
 class LockHeld(OSError):
-    """Somebody else has the lock; `holder` is what they wrote into the file, normally their process id."""
+    """Somebody else has the lock; `holder` is what they wrote into the file: process id and `since`, or nothing."""
 
     def __init__(self, path: str, holder: str) -> None:
         super().__init__(f"{path} is locked by {holder or 'another process'}")
@@ -39,7 +39,7 @@ class SystemFileLock(FileLock):
         self._fd = fd
 
     @classmethod
-    def acquire(cls, path: str) -> SystemFileLock:
+    def acquire(cls, path: str, since: str) -> SystemFileLock:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o644)
         try:
             _lock_descriptor(fd)
@@ -48,7 +48,7 @@ class SystemFileLock(FileLock):
             os.close(fd)
             raise LockHeld(path, holder) from error
         os.ftruncate(fd, 0)
-        os.write(fd, f"{os.getpid()}\n".encode())
+        os.write(fd, f"{os.getpid()} {since}\n".encode())
         return cls(fd)
 
     def release(self) -> None:

@@ -126,8 +126,11 @@ class Files(ABC):
         """Return when the names in this folder, as they are now, are on the disk."""
 
     @abstractmethod
-    def lock(self, path: str) -> FileLock:
-        """Lock a file against every other process and every other lock here; LockHeld names the holder."""
+    def lock(self, path: str, since: str) -> FileLock:
+        """Lock a file against every other process and every other lock here; LockHeld names the holder.
+
+        `since` is the time in words, for whoever finds the lock held.
+        """
 
     def read_bytes(self, path: str) -> bytes:
         """The whole of a small file; FileNotFoundError if there is none."""

@@ -125,8 +125,8 @@ class SystemFiles(Files):
         finally:
             os.close(fd)
 
-    def lock(self, path: str) -> FileLock:
-        return SystemFileLock.acquire(path)
+    def lock(self, path: str, since: str) -> FileLock:
+        return SystemFileLock.acquire(path, since)
 
     # The descriptor cache. One lock over all of it; held for dictionary work and at most one open and one
     # close.

@@ -154,11 +154,11 @@ def test_what_windows_refuses_is_refused_here():
 
 def test_a_lock_is_held_until_it_is_released():
     files = PowerCutFiles()
-    lock = files.lock("/.lock")
+    lock = files.lock("/.lock", "today")
     with pytest.raises(LockHeld):
-        files.lock("/.lock")
+        files.lock("/.lock", "today")
     lock.release()
-    files.lock("/.lock")
+    files.lock("/.lock", "today")
 
 
 # --- as long as there is power ----------------------------------------------------------------------------

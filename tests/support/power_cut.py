@@ -41,7 +41,7 @@ class PowerCutFiles(Files):
         self._root = root or FolderNode()
         self._mutex = threading.RLock()
         self._open: set[PowerCutFile] = set()
-        self._locked: set[str] = set()
+        self._locked: dict[str, str] = {}
         self._off = False
         self._changes_left: int | None = None
         self._room_bytes: int | None = None
@@ -152,12 +152,12 @@ class PowerCutFiles(Files):
             self._count_change()
             node.sync()
 
-    def lock(self, path: str) -> FileLock:
+    def lock(self, path: str, since: str) -> FileLock:
         with self._powered():
             if path in self._locked:
-                raise LockHeld(path, str(os.getpid()))
+                raise LockHeld(path, self._locked[path])
             self._take_file(path)
-            self._locked.add(path)
+            self._locked[path] = f"{os.getpid()} {since}"
             return _MemoryLock(self, path)
 
     # --- what the files need -------------------------------------------------------------------------
@@ -326,4 +326,4 @@ class _MemoryLock(FileLock):
         self._path = path
 
     def release(self) -> None:
-        self._files._locked.discard(self._path)
+        self._files._locked.pop(self._path, None)
