@@ -1,0 +1,148 @@
+"""What an administrator says to a cluster and hears from it, as plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from uuid import UUID
+
+from ..protocol.errors import ErrorCode, KafkaError
+
+
+class ConfigResource(IntEnum):
+    """What a config can belong to, numbered as on the wire."""
+
+    TOPIC = 2
+    BROKER = 4
+
+
+class ConfigSource(IntEnum):
+    """Where a config value comes from, numbered as on the wire; 0 is one that we do not know."""
+
+    UNKNOWN = 0
+    DYNAMIC_TOPIC = 1
+    DYNAMIC_BROKER = 2
+    DYNAMIC_DEFAULT_BROKER = 3
+    STATIC_BROKER = 4
+    DEFAULT = 5
+
+    @classmethod
+    def _missing_(cls, value: object) -> ConfigSource:
+        return cls.UNKNOWN
+
+
+class OffsetSpec(IntEnum):
+    """Offsets that can be asked for instead of a timestamp; a timestamp is any number from 0 on."""
+
+    LATEST = -1
+    EARLIEST = -2
+    MAX_TIMESTAMP = -3
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TopicPartition:
+    """One partition of a topic."""
+
+    topic: str
+    partition: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}-{self.partition}"
+
+
+@dataclass(frozen=True, slots=True)
+class NewTopic:
+    """A topic to create.  Partitions and replication factor left at None are the broker's default.
+
+    `assignments` names the brokers of each partition; then the two numbers stay None.
+    """
+
+    name: str
+    partitions: int | None = None
+    replication_factor: int | None = None
+    configs: Mapping[str, str] = field(default_factory=dict)
+    assignments: Mapping[int, Sequence[int]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedTopic:
+    """What became of a NewTopic; the counts are None with brokers that do not tell them."""
+
+    name: str
+    id: UUID
+    partitions: int | None
+    replication_factor: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerAddress:
+    """A broker of the cluster, as it wants to be connected to."""
+
+    node_id: int
+    host: str
+    port: int
+    rack: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionDescription:
+    """A partition and who has it.  `leader` is None while nobody leads it, which `error` then explains."""
+
+    partition: int
+    leader: int | None
+    leader_epoch: int
+    replicas: tuple[int, ...]
+    in_sync_replicas: tuple[int, ...]
+    error: ErrorCode | int
+
+
+@dataclass(frozen=True, slots=True)
+class TopicDescription:
+    """A topic and its partitions, in order."""
+
+    name: str
+    id: UUID
+    is_internal: bool
+    partitions: tuple[PartitionDescription, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterDescription:
+    """The cluster as one of its brokers sees it."""
+
+    cluster_id: str | None
+    controller_id: int | None
+    brokers: tuple[BrokerAddress, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigEntry:
+    """A config of a topic or a broker; the value is None where it is not set, or secret."""
+
+    name: str
+    value: str | None
+    source: ConfigSource
+    is_read_only: bool
+    is_sensitive: bool
+
+    @property
+    def is_default(self) -> bool:
+        return self.source is ConfigSource.DEFAULT
+
+
+@dataclass(frozen=True, slots=True)
+class ListedOffset:
+    """An offset that was asked for; all are -1 where there is none, for instance no record so young."""
+
+    offset: int
+    timestamp_ms: int
+    leader_epoch: int
+
+
+def refusal(code: int, message: str | None = None) -> KafkaError | None:
+    """The broker's refusal as an error to hand on; None when there is none."""
+    if code == ErrorCode.NONE:
+        return None
+    known = ErrorCode(code) if code in ErrorCode.__members__.values() else ErrorCode.UNKNOWN_SERVER_ERROR
+    return KafkaError(known, message or (known.name if known == code else f"error {code}"))
