@@ -126,9 +126,7 @@ class BrokerConfig(Values):
             listeners=self.listeners,
             controllers=self.words("controller.listener.names"),
         )
-        self._topic_defaults = {
-            name: self._topic_default(setting) for name, setting in TOPIC_SETTINGS.items()
-        }
+        self._topic_defaults = {name: self._topic_default(setting) for name, setting in TOPIC_SETTINGS.items()}
 
     def with_dynamic(self, *, dynamic: Mapping[str, str], cluster_default: Mapping[str, str]) -> BrokerConfig:
         """The same static settings under other dynamic ones."""
@@ -148,9 +146,7 @@ class BrokerConfig(Values):
     def request_memory_bytes(self) -> int:
         """How many bytes of requests may be held at a time; at least one request fits."""
         given = self.whole("queued.max.request.bytes")
-        return (
-            given if given > 0 else max(DEFAULT_REQUEST_MEMORY_BYTES, self.whole("socket.request.max.bytes"))
-        )
+        return given if given > 0 else max(DEFAULT_REQUEST_MEMORY_BYTES, self.whole("socket.request.max.bytes"))
 
     @property
     def max_connections_of_address(self) -> Mapping[str, int]:
@@ -251,24 +247,20 @@ class BrokerConfig(Values):
 
 
 _LOG_CONFIG_FIELDS = {
-    field.name: setting
-    for field in fields(LogConfig)
-    if (setting := field.name.replace("_", ".")) in TOPIC_SETTINGS
+    field.name: setting for field in fields(LogConfig) if (setting := field.name.replace("_", ".")) in TOPIC_SETTINGS
 }
 """A field of LogConfig is the topic setting of that name; the one that is the broker's is left out."""
 
 _DEFAULT_TEXTS: Mapping[str, str] = {
-    name: text
-    for name, setting in BROKER_SETTINGS.items()
-    if (text := setting.format(setting.default)) is not None
+    name: text for name, setting in BROKER_SETTINGS.items() if (text := setting.format(setting.default)) is not None
 }
 
 _SYNONYM_GROUPS = [topic.synonyms for topic in TOPIC_SETTINGS.values() if len(topic.synonyms) > 1]
 
 
 def _broker_synonyms(name: str) -> tuple[str, ...]:
-    """The names that mean the same as a broker setting, itself among them."""
-    return next((group for group in _SYNONYM_GROUPS if name in group), (name,))
+    """The name itself, and the weaker ones that mean the same."""
+    return next((group[group.index(name) :] for group in _SYNONYM_GROUPS if name in group), (name,))
 
 
 def _described(setting: Setting, value: Value, text: str | None, synonyms: tuple[Synonym, ...]) -> Described:
@@ -315,8 +307,7 @@ def _check_together(config: BrokerConfig) -> None:
     overrides = parse_overrides(config.text("max.connections.per.ip.overrides"))
     if config["max.connections.per.ip"] == 0 and not overrides:
         raise InvalidSetting(
-            "max.connections.per.ip can be set to zero only if max.connections.per.ip.overrides"
-            " property is set."
+            "max.connections.per.ip can be set to zero only if max.connections.per.ip.overrides property is set."
         )
     directories = config.words("log.dir" if config["log.dirs"] is None else "log.dirs")
     if len(directories) > 1:
@@ -337,8 +328,7 @@ def _check_topic_together(values: Values) -> None:
     shortest, longest = values.whole("min.compaction.lag.ms"), values.whole("max.compaction.lag.ms")
     if shortest > longest:
         raise InvalidSetting(
-            f"conflict topic config setting min.compaction.lag.ms ({shortest}) >"
-            f" max.compaction.lag.ms ({longest})"
+            f"conflict topic config setting min.compaction.lag.ms ({shortest}) > max.compaction.lag.ms ({longest})"
         )
     if values.flag("remote.storage.enable"):
         raise InvalidSetting(
@@ -354,8 +344,7 @@ def parse_overrides(text: str) -> Mapping[str, int]:
         host, _, count = entry.rpartition(":")
         if not host or not re.fullmatch(r"[0-9]{1,9}", count):
             raise InvalidSetting(
-                f"Invalid value {text} for configuration max.connections.per.ip.overrides:"
-                f" {entry} is not HOST:COUNT"
+                f"Invalid value {text} for configuration max.connections.per.ip.overrides: {entry} is not HOST:COUNT"
             )
         overrides[host] = int(count)
     return overrides

@@ -68,13 +68,10 @@ def parse_protocols(text: str) -> dict[str, str]:
         name, colon, protocol = entry.rpartition(":")
         if not colon:
             raise InvalidSetting(
-                f"Error parsing configuration property 'listener.security.protocol.map': {entry} is not"
-                " NAME:PROTOCOL"
+                f"Error parsing configuration property 'listener.security.protocol.map': {entry} is not NAME:PROTOCOL"
             )
         if protocol.upper() not in _PROTOCOLS:
-            raise InvalidSetting(
-                f"Invalid security protocol `{protocol}` defined in listener.security.protocol.map"
-            )
+            raise InvalidSetting(f"Invalid security protocol `{protocol}` defined in listener.security.protocol.map")
         protocols[name.upper()] = protocol.upper()
     return protocols
 

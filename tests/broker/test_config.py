@@ -193,6 +193,18 @@ def test_a_brokers_value_tells_its_source() -> None:
     assert config.broker_value("log.retention.ms").text is None
 
 
+def test_a_brokers_value_names_the_weaker_settings_that_mean_the_same() -> None:
+    config = BrokerConfig({"log.retention.minutes": "50"})
+
+    assert config.broker_value("log.retention.minutes").synonyms == (
+        Synonym("log.retention.minutes", "50", ConfigSource.STATIC_BROKER),
+        Synonym("log.retention.hours", "168", ConfigSource.DEFAULT),
+    )
+    assert config.broker_value("log.retention.hours").synonyms == (
+        Synonym("log.retention.hours", "168", ConfigSource.DEFAULT),
+    )
+
+
 def test_a_password_is_never_shown() -> None:
     config = BrokerConfig({"ssl.key.password": "secret"}).with_dynamic(
         dynamic={}, cluster_default={"ssl.key.password": "secret"}
