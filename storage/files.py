@@ -98,6 +98,10 @@ class Files(ABC):
         """Length of the file in bytes; FileNotFoundError if there is none."""
 
     @abstractmethod
+    def modified_ms(self, path: str, default_ms: int) -> int:
+        """When the file was last written, in milliseconds since 1970; the default if there is none."""
+
+    @abstractmethod
     def list_files(self, directory: str) -> list[str]:
         """Names of the files in a folder, in no order."""
 

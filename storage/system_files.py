@@ -52,9 +52,7 @@ class Capabilities:
         )
 
 
-PORTABLE = Capabilities(
-    positioned=False, no_wait=False, data_sync=False, full_sync=False, directory_sync=False
-)
+PORTABLE = Capabilities(positioned=False, no_wait=False, data_sync=False, full_sync=False, directory_sync=False)
 
 
 def default_max_descriptors() -> int:
@@ -72,9 +70,7 @@ def default_max_descriptors() -> int:
 class SystemFiles(Files):
     """The real thing. `capabilities` is given by tests that force the portable way."""
 
-    def __init__(
-        self, *, max_descriptors: int | None = None, capabilities: Capabilities | None = None
-    ) -> None:
+    def __init__(self, *, max_descriptors: int | None = None, capabilities: Capabilities | None = None) -> None:
         self.capabilities = capabilities or Capabilities.detect()
         self.max_descriptors = max_descriptors or default_max_descriptors()
         self._lock = threading.Lock()
@@ -93,6 +89,9 @@ class SystemFiles(Files):
 
     def size(self, path: str) -> int:
         return os.stat(path).st_size
+
+    def modified_ms(self, path: str, default_ms: int) -> int:
+        return os.stat(path).st_mtime_ns // 1_000_000 if os.path.exists(path) else default_ms
 
     def list_files(self, directory: str) -> list[str]:
         with os.scandir(directory) as entries:

@@ -1,0 +1,60 @@
+"""Segments on their way out: renamed at once, removed after `file.delete.delay.ms`.
+ The new name, `.deleted`, says to the next opening that the file is not part of the log. The delay lets a
+reader that was handed a slice before finish it. What a crash leaves is removed when the log is opened.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import NamedTuple
+
+from .files import Files
+from .names import Kind, Mark
+from .segment import Segment
+
+
+class SweepResult(NamedTuple):
+    """What one sweep did."""
+
+    deleted_segments: int
+    freed_bytes: int
+    removed_segments: int  # whose files, deleted earlier, are gone now
+    expired_producers: int
+
+
+class _Doomed(NamedTuple):
+    due_ms: int
+    segment: Segment
+
+
+class DeletedFiles:
+    """Segments that left the log, in the order they did."""
+
+    __slots__ = ("_doomed", "_files")
+
+    def __init__(self, files: Files) -> None:
+        self._files = files
+        self._doomed: deque[_Doomed] = deque()
+
+    def add(self, segment: Segment, due_ms: int) -> None:
+        """Rename the segment's files now, remove them when `due_ms` has come."""
+        segment.deleted = True
+        segment.mark_deleted()
+        self._doomed.append(_Doomed(due_ms, segment))
+
+    def remove_due(self, now_ms: int) -> int:
+        """Remove what is due; returns how many segments. OSError leaves the rest for the next time."""
+        count = 0
+        while self._doomed and self._doomed[0].due_ms <= now_ms:
+            segment = self._doomed[0].segment
+            segment.close()
+            for kind in Kind:
+                self._files.remove(segment.path(kind, Mark.DELETED))
+            self._doomed.popleft()
+            count += 1
+        return count
+
+    def close(self) -> None:
+        """Let go of the files; they stay, and the next opening removes them."""
+        for doomed in self._doomed:
+            doomed.segment.close()

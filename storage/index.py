@@ -1,0 +1,276 @@
+"""A segment's two indexes: offset to position, and timestamp to offset. Sparse, sorted, derived.
+
+    .index      relative offset int32, position int32      the batch at `position` ends with base offset +
+    relative offset .timeindex  timestamp int64, relative offset int32     no record up to that offset is
+    later than the timestamp
+ An entry is added about every `index.interval.bytes` of log; offsets and positions grow strictly from entry
+to entry, timestamps too. A lookup finds the last entry not beyond what is asked and the log is walked from
+there, so a missing entry costs time and nothing else.
+ **An index is never the truth.** It holds nothing that the log does not; it is not synced with the log and
+after a crash it is believed only as far as recovery has checked it. Entries gather in memory and are
+written many at a time (`WRITE_AT_ENTRIES`, and when the segment rolls or closes): a system call per batch
+would cost more than the batch.
+ **A zero tail means nothing.** Kafka allocates the active segment's indexes ahead and a crash leaves them
+so: the first entry (but one at slot 0) whose numbers are all zero is where an index ends.
+ Lookups need no index in memory: a binary search over pages of the file, then within one page. One thread
+appends; others may look up meanwhile. Kafka's classes: `OffsetIndex`, `TimeIndex`, `AbstractIndex`.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import Generic, NamedTuple, TypeVar
+
+from .batches import ReadAt, WouldWait
+from .files import File
+
+PAGE_ENTRIES = 340  # one read of a lookup: about 4 KiB of either index
+WRITE_AT_ENTRIES = 64
+KEY, VALUE = 0, 1  # the two parts of an entry; both grow from entry to entry
+
+
+class OffsetPosition(NamedTuple):
+    """The batch that ends with `offset` begins at `position`."""
+
+    offset: int
+    position: int
+
+
+class TimestampOffset(NamedTuple):
+    """A timestamp in milliseconds and the offset it belongs to."""
+
+    timestamp: int
+    offset: int
+
+
+Entry = TypeVar("Entry", OffsetPosition, TimestampOffset)
+
+
+class _Index(Generic[Entry]):
+    """Entries on disk followed by entries that wait to be written. The subclasses know their layout.
+
+    `_written_count` is how many are on disk, -1 until the file was looked at. `_waiting` holds the bytes of
+    the rest.
+    """
+
+    __slots__ = ("_waiting", "_written_count", "_zero_tail", "base_offset", "file", "last")
+
+    layout: struct.Struct
+
+    def __init__(self, file: File, base_offset: int) -> None:
+        self.file = file
+        self.base_offset = base_offset
+        self.last: Entry | None = None
+        self._written_count = -1
+        self._waiting = bytearray()
+        self._zero_tail = False
+
+    def _decode(self, data: bytes | bytearray, at: int) -> Entry:
+        raise NotImplementedError
+
+    # The life of an index: load, append, write, look up, truncate, close.
+
+    @property
+    def entry_count(self) -> int:
+        self._load()
+        return self._written_count + len(self._waiting) // self.layout.size
+
+    def last_entry(self) -> Entry | None:
+        self._load()
+        return self.last
+
+    def is_full(self, max_bytes: int) -> bool:
+        return (self.entry_count + 1) * self.layout.size > max_bytes
+
+    def write(self) -> None:
+        """Put what waits into the file (not synced). OSError leaves it waiting."""
+        self._load()
+        if self._zero_tail:
+            self.file.truncate(self._written_count * self.layout.size)
+            self._zero_tail = False
+        if self._waiting:
+            self.file.write(bytes(self._waiting), self._written_count * self.layout.size)
+            count = len(self._waiting) // self.layout.size
+            self._written_count += count
+            self._waiting = bytearray()
+
+    def entries(self) -> Iterator[Entry]:
+        """Every entry, in order."""
+        self._load()
+        size = self.layout.size
+        data = self.file.read(self._written_count * size, 0) if self._written_count else b""
+        data = bytes(data) + bytes(self._waiting)
+        for at in range(0, len(data) - size + 1, size):
+            yield self._decode(data, at)
+
+    def keep_first(self, count: int) -> None:
+        """Forget every entry but the first `count`."""
+        self._load()
+        if count < self._written_count:
+            self.file.truncate(count * self.layout.size)
+            self._written_count = count
+        del self._waiting[(count - self._written_count) * self.layout.size :]
+        self.last = self._entry(count - 1, self.file.read) if count else None
+
+    def reset(self) -> None:
+        """Forget every entry; the file is there, and empty, afterwards."""
+        self.file.truncate(0)
+        self._written_count, self.last, self._waiting, self._zero_tail = 0, None, bytearray(), False
+
+    def ensure_file(self) -> None:
+        """Have a file even without entries: an index that is absent is one that must be built."""
+        self._load()
+        if not self._written_count and not self._waiting:
+            self.file.truncate(0)
+
+    def close(self) -> None:
+        self.file.close()
+
+    # Below: how.
+
+    def _append(self, packed: bytes, entry: Entry) -> None:
+        self._waiting += packed
+        self.last = entry
+
+    @property
+    def wants_write(self) -> bool:
+        return len(self._waiting) >= WRITE_AT_ENTRIES * self.layout.size
+
+    def _load(self) -> None:
+        if self._written_count >= 0:
+            return
+        size_bytes = self.file.size()
+        count = self._without_zero_tail(size_bytes // self.layout.size)
+        self._written_count = count
+        self._zero_tail = size_bytes != count * self.layout.size
+        if count:
+            self.last = self._decode(self._read(self.file.read, count - 1, 1), 0)
+
+    def _without_zero_tail(self, count: int) -> int:
+        """Where the zero tail begins; there is one exactly when the last entry (but slot 0) is zero."""
+        low, high = 1, count  # entries below `low` are real, those from `high` on are zero or absent
+        if count <= 1 or not self._is_zero(count - 1):
+            return count
+        while low < high:
+            middle = (low + high) // 2
+            if self._is_zero(middle):
+                high = middle
+            else:
+                low = middle + 1
+        return low if not (low == 1 and self._is_zero(0)) else 0
+
+    def _is_zero(self, slot: int) -> bool:
+        return not any(self._read(self.file.read, slot, 1))
+
+    def _floor(self, key: int, read: ReadAt) -> Entry | None:
+        """The last entry whose key is not greater than `key`."""
+        count = self._count_up_to(key, KEY, read)
+        return self._entry(count - 1, read) if count else None
+
+    def _entry(self, slot: int, read: ReadAt) -> Entry:
+        if slot >= self._written_count:
+            return self._decode(self._waiting, (slot - self._written_count) * self.layout.size)
+        return self._decode(self._read(read, slot, 1), 0)
+
+    def _count_up_to(self, limit: int, part: int, read: ReadAt) -> int:
+        """How many entries have a `part` (KEY or VALUE; both grow) that is not greater than `limit`."""
+        self._load()
+        waiting = self._waiting
+        if waiting and self._decode(waiting, 0)[part] <= limit:
+            waiting_count = len(waiting) // self.layout.size
+            return self._written_count + self._count_in(waiting, waiting_count, limit, part)
+        low, high = 0, self._written_count
+        while high - low > PAGE_ENTRIES:
+            middle = (low + high) // 2
+            if self._decode(self._read(read, middle, 1), 0)[part] <= limit:
+                low = middle
+            else:
+                high = middle
+        if low == high:
+            return low
+        return low + self._count_in(self._read(read, low, high - low), high - low, limit, part)
+
+    def _count_in(self, data: bytes | bytearray, count: int, limit: int, part: int) -> int:
+        size, low, high = self.layout.size, 0, count
+        while low < high:
+            middle = (low + high) // 2
+            if self._decode(data, middle * size)[part] <= limit:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    def _read(self, read: ReadAt, slot: int, count: int) -> bytes | bytearray:
+        size = self.layout.size
+        data = read(count * size, slot * size)
+        if data is None:
+            raise WouldWait
+        if len(data) < count * size:
+            data = bytes(data) + bytes(count * size - len(data))
+        return data
+
+
+class OffsetIndex(_Index[OffsetPosition]):
+    """Offset to position."""
+
+    __slots__ = ()
+
+    layout = struct.Struct(">ii")
+
+    def append(self, offset: int, position: int) -> None:
+        """Note that the batch at `position` ends with `offset`, which is greater than all before."""
+        self._append(self.layout.pack(offset - self.base_offset, position), OffsetPosition(offset, position))
+
+    def lookup(self, offset: int, read: ReadAt | None = None) -> OffsetPosition:
+        """Where to begin walking for `offset`: the base offset and 0 when no entry is low enough."""
+        found = self._floor(offset, read or self.file.read)
+        return found or OffsetPosition(self.base_offset, 0)
+
+    def truncate(self, offset: int) -> None:
+        """Forget entries of `offset` and beyond."""
+        self.keep_first(self._count_up_to(offset - 1, KEY, self.file.read))
+
+    def keep_up_to_position(self, position: int) -> None:
+        """Forget entries of batches behind `position`."""
+        self.keep_first(self._count_up_to(position, VALUE, self.file.read))
+
+    def _decode(self, data: bytes | bytearray, at: int) -> OffsetPosition:
+        relative, position = self.layout.unpack_from(data, at)
+        return OffsetPosition(self.base_offset + relative, position)
+
+
+class TimeIndex(_Index[TimestampOffset]):
+    """Timestamp to offset."""
+
+    __slots__ = ()
+
+    layout = struct.Struct(">qi")
+
+    def append(self, timestamp: int, offset: int) -> None:
+        """Note the largest timestamp so far and its offset; nothing when it is not larger than the last
+        noted.
+        """
+        self._load()
+        if self.last is None:
+            if timestamp < 0:
+                return
+        elif timestamp <= self.last.timestamp:
+            return
+        self._append(self.layout.pack(timestamp, offset - self.base_offset), TimestampOffset(timestamp, offset))
+
+    def lookup(self, timestamp: int) -> TimestampOffset | None:
+        """The last entry not later than `timestamp`."""
+        return self._floor(timestamp, self.file.read)
+
+    def truncate(self, offset: int) -> None:
+        """Forget entries of `offset` and beyond."""
+        self.keep_first(self._count_up_to(offset - 1, VALUE, self.file.read))
+
+    def is_full(self, max_bytes: int) -> bool:
+        # One slot is kept for the last timestamp, which is added when the segment rolls.
+        return (self.entry_count + 2) * self.layout.size > max_bytes
+
+    def _decode(self, data: bytes | bytearray, at: int) -> TimestampOffset:
+        timestamp, relative = self.layout.unpack_from(data, at)
+        return TimestampOffset(timestamp, self.base_offset + relative)

@@ -1,0 +1,68 @@
+"""The names of files in a partition's folder: one grammar, both ways.
+
+    00000000000000368769.log          batches from offset 368769 on
+    00000000000000368769.index        offset -> position, sparse
+    00000000000000368769.timeindex    timestamp -> offset, sparse
+    00000000000000368769.txnindex     aborted transactions, only where there are any
+    00000000000000368769.snapshot     what the log knew of its producers in front of offset 368769
+    <any of these>.deleted            on its way out: readers may still hold it
+    <any of these>.cleaned            compaction was writing it
+    <any of these>.swap               compaction was putting it in place
+    leader-epoch-checkpoint           which leader epoch began where
+    partition.metadata                the topic id
+
+Twenty digits, so that names sort as offsets do. Kafka's class: `LogFileUtils`.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+from typing import NamedTuple
+
+LEADER_EPOCH_FILE = "leader-epoch-checkpoint"
+
+_NAME = re.compile(
+    r"(?P<base>\d{20})\.(?P<kind>log|index|timeindex|txnindex|snapshot)(?:\.(?P<mark>deleted|cleaned|swap))?",
+    re.ASCII,
+)
+
+
+class Kind(Enum):
+    """What a segment's file holds; the value is its suffix."""
+
+    LOG = ".log"
+    OFFSET_INDEX = ".index"
+    TIME_INDEX = ".timeindex"
+    TXN_INDEX = ".txnindex"
+    SNAPSHOT = ".snapshot"
+
+
+class Mark(Enum):
+    """What a file's name says of it besides."""
+
+    LIVE = ""
+    DELETED = ".deleted"
+    CLEANED = ".cleaned"
+    SWAP = ".swap"
+
+
+class FileName(NamedTuple):
+    """A segment file's name, taken apart."""
+
+    base_offset: int
+    kind: Kind
+    mark: Mark
+
+
+def file_name(base_offset: int, kind: Kind, mark: Mark = Mark.LIVE) -> str:
+    return f"{base_offset:020d}{kind.value}{mark.value}"
+
+
+def parse_file_name(name: str) -> FileName | None:
+    """The other way; None for a name that no segment file has."""
+    match = _NAME.fullmatch(name)
+    if match is None:
+        return None
+    mark = match["mark"]
+    return FileName(int(match["base"]), Kind("." + match["kind"]), Mark("." + mark if mark else ""))
