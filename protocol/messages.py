@@ -10,8 +10,8 @@ What a peer got wrong is a MalformedMessage: a body cut short, a count or length
 UTF-8, null where there is none.  Left-over bytes after the body and unknown, repeated or unordered tagged fields
 are accepted, as Kafka accepts them.
 
-The codecs are compiled from kio's schemas (see `schemas`, `message_codecs`) when an API and version is first used,
-and kept.  Produce and Fetch have hand-written codecs for the broker's hot path (`produce`, `fetch`); here they are
+The codecs are compiled from kio's schemas when an API and version is first used, and kept (see `schemas`,
+`message_reader`, `message_writer`).  Produce and Fetch have hand-written codecs for the broker's hot path (`produce`, `fetch`); here they are
 ordinary messages, whose record batches are views of the decoded body: who keeps one keeps the body.
 """
 
@@ -24,12 +24,17 @@ from typing import NamedTuple
 
 from .apis import ApiKey, request_header_version, response_header_version
 from .errors import MalformedMessage
-from .message_codecs import Message, compile_reader, compile_writer, has_records
+from .message_reader import Message, MessageReader, compile_reader
+from .message_writer import compile_writer
 from .primitives import pack_classic_string, read_classic_string, skip_tags
-from .schemas import Direction, load
-from .wire import Body, Reader, Writer
+from .schemas import Direction, has_records, load
+from .wire import Body, Writer
 
 Buffer = bytes | bytearray | memoryview
+
+# A request may not unfold into more structs than this: at three bytes on the wire and hundreds in memory for each,
+# a hundred megabytes of them would take the broker down.  A client believes its broker.
+MAX_REQUEST_STRUCTS = 250_000
 
 _REQUEST_HEADER = struct.Struct(">hhi")
 _RESPONSE_HEADER = struct.Struct(">i")
@@ -110,7 +115,7 @@ def encode_response_header(key: int, version: int, correlation_id: int) -> bytes
 
 def decode_request(key: int, version: int, body: Buffer) -> Message:
     """The request in `body`, which begins behind the header."""
-    return _decode(_codec(key, version, Direction.REQUEST), body)
+    return _decode(_codec(key, version, Direction.REQUEST), body, MAX_REQUEST_STRUCTS)
 
 
 def encode_request(key: int, version: int, message: Message) -> bytes:
@@ -120,7 +125,7 @@ def encode_request(key: int, version: int, message: Message) -> bytes:
 
 def decode_response(key: int, version: int, body: Buffer) -> Message:
     """The response in `body`, which begins behind the header."""
-    return _decode(_codec(key, version, Direction.RESPONSE), body)
+    return _decode(_codec(key, version, Direction.RESPONSE), body, len(body))
 
 
 def encode_response(key: int, version: int, message: Message) -> bytes:
@@ -130,7 +135,7 @@ def encode_response(key: int, version: int, message: Message) -> bytes:
 
 class _Codec(NamedTuple):
     name: str
-    read: Reader
+    read: MessageReader
     write: Writer
     has_records: bool
 
@@ -142,11 +147,11 @@ def _codec(key: int, version: int, direction: Direction) -> _Codec:
     return _Codec(name, compile_reader(schema), compile_writer(schema), has_records(schema))
 
 
-def _decode(codec: _Codec, body: Buffer) -> Message:
+def _decode(codec: _Codec, body: Buffer, max_structs: int) -> Message:
     # Bytes are the fastest to read from, and few bodies are large; those with record batches are not copied.
     readable: Body = memoryview(body) if codec.has_records else bytes(body)
     try:
-        message, _ = codec.read(readable, 0)
+        message, _ = codec.read(readable, 0, max_structs)
     except (struct.error, IndexError):
         raise MalformedMessage(f"{codec.name}: the body is cut short at {len(body)} bytes") from None
     except MalformedMessage as error:

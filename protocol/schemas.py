@@ -100,8 +100,8 @@ _NULL_BY_DEFAULT: dict[tuple[ApiKey, Direction], frozenset[str]] = {
 class Field:
     """One field; `format` is the struct character of a number.
 
-    `default` is that of Kafka's schema: None, a plain value, () for an array, or for a struct the Struct itself,
-    which stands for all its fields at their defaults.
+    `default` is that of Kafka's schema: None, a plain value, () for an array, or for a struct the Struct
+    itself, which stands for all its fields at their defaults.
     """
 
     name: str
@@ -112,6 +112,13 @@ class Field:
     tag: int | None
     default: object
     struct: Struct | None
+
+    @property
+    def fixed_format(self) -> str:
+        """The struct format of a field that always has the same size; "" for the others."""
+        if self.is_array:
+            return ""
+        return "16s" if self.kind is Kind.UUID else self.format
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +149,14 @@ def load(key: int, version: int, direction: Direction) -> Struct:
     return _merge(
         _read_message(api, version, direction),
         [_read_message(api, other, direction) for other in sorted(others, reverse=True)],
+    )
+
+
+def has_records(schema: Struct) -> bool:
+    """Whether a field anywhere in it carries record batches, which are worth not copying."""
+    return any(
+        field.kind is Kind.RECORDS or (field.struct is not None and has_records(field.struct))
+        for field in schema.fields
     )
 
 
@@ -176,7 +191,8 @@ def _read_field(field: dataclasses.Field[typing.Any], null_by_default: frozenset
     tag = field.metadata.get("tag")
     if dataclasses.is_dataclass(inner):
         struct = _read(inner, null_by_default)
-        default = None if field.name in null_by_default or field.default is None else () if is_array else struct
+        is_null = field.default is None or field.name in null_by_default
+        default = None if is_null else () if is_array else struct
         return Field(field.name, Kind.STRUCT, "", is_array, is_nullable, tag, default, struct)
     kafka_type = field.metadata["kafka_type"]
     return Field(

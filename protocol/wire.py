@@ -26,6 +26,7 @@ Reader = Callable[[Body, int], tuple[Any, int]]
 Writer = Callable[[bytearray, Any], None]
 
 MAX_STRING_BYTES = 0x7FFF  # in both forms
+SHORT_ARRAY = 8  # arrays of fewer numbers are read and written in one call with their count
 
 _INT16 = struct.Struct(">h")
 _INT32 = struct.Struct(">i")
@@ -54,11 +55,13 @@ def _put_classic_string_length(out: bytearray, length: int) -> None:
     out += _INT16.pack(length)
 
 
-def _put_classic_length(out: bytearray, length: int) -> None:
+def put_classic_length(out: bytearray, length: int) -> None:
+    """Write the length of bytes or an array; -1 for null."""
     out += _INT32.pack(length)
 
 
-def _put_compact_length(out: bytearray, length: int) -> None:
+def put_compact_length(out: bytearray, length: int) -> None:
+    """Write the length of anything, in compact form; -1 for null."""
     if length < 0x7F:
         out.append(length + 1)
     else:
@@ -174,17 +177,6 @@ def array_reader(read_item: Reader, min_item_bytes: int, *, compact: bool, nulla
     return read
 
 
-def nullable_struct_reader(read_struct: Reader) -> Reader:
-    """Reads a struct behind a byte that says whether there is one (KIP-893): negative is null."""
-
-    def read(body: Body, position: int) -> tuple[Any, int]:
-        if body[position] >= 0x80:
-            return None, position + 1
-        return read_struct(body, position + 1)
-
-    return read
-
-
 def read_uuid(body: Body, position: int) -> tuple[UUID, int]:
     """A UUID, 16 bytes."""
     raw = bytes(body[position : position + 16])
@@ -228,7 +220,7 @@ def _check_null(nullable: bool) -> None:
 
 def string_writer(*, compact: bool, nullable: bool) -> Writer:
     """Writes a str, or None where the field may be null."""
-    put_length = _put_compact_length if compact else _put_classic_string_length
+    put_length = put_compact_length if compact else _put_classic_string_length
 
     def write(out: bytearray, value: str | None) -> None:
         if value is None:
@@ -245,7 +237,7 @@ def string_writer(*, compact: bool, nullable: bool) -> Writer:
 
 def bytes_writer(*, compact: bool, nullable: bool) -> Writer:
     """Writes bytes, or None where the field may be null."""
-    put_length = _put_compact_length if compact else _put_classic_length
+    put_length = put_compact_length if compact else put_classic_length
 
     def write(out: bytearray, value: bytes | bytearray | memoryview | None) -> None:
         if value is None:
@@ -259,7 +251,7 @@ def bytes_writer(*, compact: bool, nullable: bool) -> Writer:
 
 def number_array_writer(format_: str, *, compact: bool, nullable: bool) -> Writer:
     """Writes a sequence of numbers of one struct format."""
-    put_length = _put_compact_length if compact else _put_classic_length
+    put_length = put_compact_length if compact else put_classic_length
 
     def write(out: bytearray, values: Sequence[Any] | None) -> None:
         if values is None:
@@ -274,7 +266,7 @@ def number_array_writer(format_: str, *, compact: bool, nullable: bool) -> Write
 
 def array_writer(write_item: Writer, *, compact: bool, nullable: bool) -> Writer:
     """Writes a sequence of whatever `write_item` writes."""
-    put_length = _put_compact_length if compact else _put_classic_length
+    put_length = put_compact_length if compact else put_classic_length
 
     def write(out: bytearray, items: Sequence[Any] | None) -> None:
         if items is None:
@@ -283,19 +275,6 @@ def array_writer(write_item: Writer, *, compact: bool, nullable: bool) -> Writer
         put_length(out, len(items))
         for item in items:
             write_item(out, item)
-
-    return write
-
-
-def nullable_struct_writer(write_struct: Writer) -> Writer:
-    """Writes a struct behind the byte that says whether there is one."""
-
-    def write(out: bytearray, value: Any) -> None:
-        if value is None:
-            out.append(0xFF)
-        else:
-            out.append(1)
-            write_struct(out, value)
 
     return write
 
