@@ -1,0 +1,207 @@
+"""One connection: versions, answers in order, deadlines, cancellation, and every way it can end."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import pytest
+from ottla.client.address import Address
+from ottla.client.connection import Connection
+from ottla.client.errors import CannotConnect, ConnectionLost, RequestTimedOut, UnsupportedApi
+from ottla.protocol.apis import SUPPORTED, ApiKey
+from ottla.protocol.messages import Message
+from support.scripted_broker import CLOSE, ScriptedBroker
+
+CLUSTER = Message(cluster_id="c", controller_id=1, brokers=[], endpoint_type=1)
+
+
+def numbered(request: Message) -> Message:
+    """Answers with the name that was asked for, so that a mix-up shows."""
+    return Message(topics=[Message(name=topic.name, partitions=[]) for topic in request.topics], brokers=[])
+
+
+def asking_for(name: str) -> Message:
+    return Message(topics=[Message(name=name)])
+
+
+def test_a_request_is_answered_in_the_highest_common_version() -> None:
+    async def scenario() -> None:
+        versions = {ApiKey.API_VERSIONS: (0, 4), ApiKey.DESCRIBE_CLUSTER: (0, 1)}
+        async with ScriptedBroker({ApiKey.DESCRIBE_CLUSTER: lambda _: CLUSTER}, versions=versions) as broker:
+            connection = await Connection.open(broker.address, client_id="me")
+
+            answer = await connection.request(ApiKey.DESCRIBE_CLUSTER, Message())
+
+            assert answer.cluster_id == "c"
+            assert [(each.version, each.client_id) for each in broker.asked] == [(1, "me")]
+            await connection.close()
+
+    asyncio.run(scenario())
+
+
+def test_versions_are_agreed_on_with_a_broker_that_knows_only_older_ones() -> None:
+    async def scenario() -> None:
+        versions = {ApiKey.API_VERSIONS: (0, 2), ApiKey.METADATA: (0, 5)}
+        async with ScriptedBroker(versions=versions) as broker:
+            connection = await Connection.open(broker.address)
+
+            assert connection.version_of(ApiKey.METADATA) == 5
+            await connection.close()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("offered", "text"),
+    [
+        ({}, "does not know DESCRIBE_CLUSTER"),
+        ({ApiKey.DESCRIBE_CLUSTER: (9, 12)}, "speaks versions 9 to 12 of DESCRIBE_CLUSTER"),
+    ],
+)
+def test_an_api_without_a_common_version_is_refused_by_name(offered: dict[ApiKey, tuple[int, int]], text: str) -> None:
+    async def scenario() -> None:
+        async with ScriptedBroker(versions={ApiKey.API_VERSIONS: (0, 4), **offered}) as broker:
+            connection = await Connection.open(broker.address)
+
+            with pytest.raises(UnsupportedApi, match=f"{broker.address} {text}"):
+                await connection.request(ApiKey.DESCRIBE_CLUSTER, Message())
+            await connection.close()
+
+    asyncio.run(scenario())
+
+
+def test_many_requests_at_once_each_get_their_own_answer() -> None:
+    async def scenario() -> None:
+        async with ScriptedBroker({ApiKey.METADATA: numbered}) as broker:
+            connection = await Connection.open(broker.address)
+            names = [f"t{number}" for number in range(50)]
+
+            answers = await asyncio.gather(*(connection.request(ApiKey.METADATA, asking_for(name)) for name in names))
+
+            assert [answer.topics[0].name for answer in answers] == names
+            await connection.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_cancelled_request_leaves_the_connection_usable() -> None:
+    async def scenario() -> None:
+        async with ScriptedBroker({ApiKey.METADATA: numbered}) as broker:
+            connection = await Connection.open(broker.address)
+            cancelled = asyncio.create_task(connection.request(ApiKey.METADATA, asking_for("never mind")))
+            await asyncio.sleep(0)  # Lets the task send its request.
+            cancelled.cancel()
+
+            answer = await connection.request(ApiKey.METADATA, asking_for("this one"))
+
+            assert answer.topics[0].name == "this one"
+            assert [each.topics[0].name for each in broker.asked_for(ApiKey.METADATA)] == ["never mind", "this one"]
+            await connection.close()
+
+    asyncio.run(scenario())
+
+
+def test_an_answer_that_does_not_come_ends_the_connection_for_all_who_wait() -> None:
+    async def scenario() -> None:
+        async with ScriptedBroker({ApiKey.METADATA: lambda _: None}) as broker:
+            connection = await Connection.open(broker.address)
+            patient = asyncio.create_task(connection.request(ApiKey.METADATA, asking_for("a")))
+
+            with pytest.raises(RequestTimedOut, match=f"{broker.address} did not answer METADATA within 0.01 s"):
+                await connection.request(ApiKey.METADATA, asking_for("b"), timeout_s=0.01)
+            with pytest.raises(RequestTimedOut):
+                await patient
+            with pytest.raises(RequestTimedOut):
+                await connection.request(ApiKey.METADATA, asking_for("c"))
+            assert not connection.is_open
+            await connection.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_broker_that_closes_the_connection_is_named() -> None:
+    async def scenario() -> None:
+        async with ScriptedBroker({ApiKey.METADATA: lambda _: CLOSE}) as broker:
+            connection = await Connection.open(broker.address)
+
+            with pytest.raises(ConnectionLost, match=f"the broker at {broker.address} closed the connection"):
+                await connection.request(ApiKey.METADATA, asking_for("a"))
+            await connection.close()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("garbage", "why"),
+    [
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "a frame of 1213486160 bytes"),
+        (b"\x00\x00\x00\x04\x00\x00\x00\x63", "an answer to request 99, which was not asked"),
+        (b"\x00\x00\x00\x05\x00\x00\x00\x01\x00", "cut short"),
+        (b"\xff\xff\xff\xff", "a frame of -1 bytes"),
+    ],
+)
+def test_an_answer_that_is_not_kafkas_ends_the_connection(garbage: bytes, why: str) -> None:
+    async def scenario() -> None:
+        async with ScriptedBroker({ApiKey.METADATA: lambda _: garbage}) as broker:
+            connection = await Connection.open(broker.address)
+
+            with pytest.raises(ConnectionLost, match="is not Kafka's protocol") as raised:
+                await connection.request(ApiKey.METADATA, asking_for("a"))
+            assert why in str(raised.value)
+            await connection.close()
+
+    asyncio.run(scenario())
+
+
+def test_closing_tells_those_who_wait() -> None:
+    async def scenario() -> None:
+        async with ScriptedBroker({ApiKey.METADATA: lambda _: None}) as broker:
+            connection = await Connection.open(broker.address)
+            waiting = asyncio.create_task(connection.request(ApiKey.METADATA, asking_for("a")))
+            await asyncio.sleep(0)  # Lets the task send its request.
+
+            await connection.close()
+
+            with pytest.raises(ConnectionLost, match="was closed"):
+                await waiting
+
+    asyncio.run(scenario())
+
+
+def test_nobody_at_the_address_is_said_in_one_line() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # Bound and not listening: a connection is refused.
+        address = Address("127.0.0.1", taken.getsockname()[1])
+
+        with pytest.raises(CannotConnect, match=f"^no broker at {address}: [^\n]+$"):
+            asyncio.run(Connection.open(address))
+
+
+def test_a_name_that_does_not_exist_is_said_in_one_line() -> None:
+    with pytest.raises(CannotConnect, match=r"^no broker at nowhere.invalid:9092: [^\n]+$"):
+        asyncio.run(Connection.open(Address("nowhere.invalid", 9092)))
+
+
+def test_a_peer_that_accepts_and_says_nothing_is_given_up() -> None:
+    async def scenario() -> None:
+        async with ScriptedBroker({ApiKey.API_VERSIONS: lambda _: None}) as broker:
+            with pytest.raises(RequestTimedOut, match=f"{broker.address} did not answer API_VERSIONS"):
+                await Connection.open(broker.address, timeout_s=0.05)
+
+    asyncio.run(scenario())
+
+
+def test_the_client_can_say_every_api_that_the_broker_answers() -> None:
+    versions = {key: (api.min_version, api.max_version) for key, api in SUPPORTED.items()}
+
+    async def scenario() -> None:
+        async with ScriptedBroker(versions=versions) as broker:
+            connection = await Connection.open(broker.address)
+
+            assert {key: connection.version_of(key) for key in SUPPORTED} == {
+                k: high for k, (_, high) in versions.items()
+            }
+            await connection.close()
+
+    asyncio.run(scenario())
