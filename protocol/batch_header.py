@@ -59,6 +59,7 @@ TRANSACTIONAL_BIT = 0x10
 CONTROL_BIT = 0x20
 DELETE_HORIZON_BIT = 0x40
 
+_CODECS = tuple(Codec)  # by number
 _SEQUENCE_COUNT = 2**31  # sequences run from 0 to 2^31 - 1 and begin again
 
 
@@ -107,18 +108,14 @@ class BatchHeader(NamedTuple):
     def codec(self) -> Codec:
         """How the records are compressed; MalformedMessage for 5, 6 and 7, which mean nothing."""
         number = self.attributes & CODEC_MASK
-        if number > Codec.ZSTD:
+        if number >= len(_CODECS):
             raise MalformedMessage(f"unknown compression type {number}")
-        return Codec(number)
+        return _CODECS[number]
 
     @property
     def timestamp_type(self) -> TimestampType:
         """Whether the records' timestamps are the producer's or the log's."""
-        return (
-            TimestampType.LOG_APPEND_TIME
-            if self.attributes & TIMESTAMP_TYPE_BIT
-            else TimestampType.CREATE_TIME
-        )
+        return TimestampType.LOG_APPEND_TIME if self.attributes & TIMESTAMP_TYPE_BIT else TimestampType.CREATE_TIME
 
     @property
     def is_transactional(self) -> bool:
@@ -137,7 +134,7 @@ class BatchHeader(NamedTuple):
 
 
 def read_magic(buffer: Buffer, position: int = 0) -> int:
-    """The format of the batch at `position`, which lies at the same place in all of them; MalformedMessage if cut short."""
+    """The format of the batch at `position`, at the same place in all formats; MalformedMessage if cut short."""
     if len(buffer) <= position + MAGIC_POSITION:
         raise MalformedMessage(f"{len(buffer) - position} bytes are no batch")
     return buffer[position + MAGIC_POSITION]
@@ -149,13 +146,13 @@ def read_header(buffer: Buffer, position: int = 0) -> BatchHeader:
     MalformedMessage if fewer than 61 bytes are left or the batch claims to be shorter than its header.
     """
     try:
-        base_offset, length, *rest = HEADER.unpack_from(buffer, position)
+        values = HEADER.unpack_from(buffer, position)
     except struct.error:
         raise MalformedMessage(f"a batch header needs 61 bytes, {len(buffer) - position} are left") from None
-    size_bytes = length + LOG_OVERHEAD
+    size_bytes = values[1] + LOG_OVERHEAD
     if size_bytes < RECORD_BATCH_OVERHEAD:
         raise MalformedMessage(f"a batch of {size_bytes} bytes is shorter than its header")
-    return BatchHeader(base_offset, size_bytes, *rest)
+    return BatchHeader._make((values[0], size_bytes, *values[2:]))
 
 
 def iter_headers(buffer: Buffer, position: int = 0) -> Iterator[tuple[int, BatchHeader]]:
@@ -210,7 +207,7 @@ def patch_crc(buffer: WritableBuffer, position: int, size_bytes: int) -> None:
 
 
 def with_records(batch: Buffer, records: Buffer, codec: Codec) -> bytearray:
-    """A new batch: the header of `batch` over other `records`, already compressed with `codec`; length and CRC are made right."""
+    """A new batch: the header of `batch` over `records` compressed with `codec`, length and CRC made right."""
     made = bytearray(memoryview(batch)[:RECORD_BATCH_OVERHEAD])
     made += records
     _BATCH_LENGTH.pack_into(made, BATCH_LENGTH_POSITION, len(made) - LOG_OVERHEAD)
@@ -224,8 +221,6 @@ def _crc_of(buffer: Buffer, position: int, size_bytes: int) -> int:
     return crc32c(memoryview(buffer)[position + ATTRIBUTES_POSITION : position + size_bytes])
 
 
-def _patch_attributes(
-    buffer: WritableBuffer, position: int, *, set_bits: int = 0, clear_bits: int = 0
-) -> None:
+def _patch_attributes(buffer: WritableBuffer, position: int, *, set_bits: int = 0, clear_bits: int = 0) -> None:
     (attributes,) = _ATTRIBUTES.unpack_from(buffer, position + ATTRIBUTES_POSITION)
     _ATTRIBUTES.pack_into(buffer, position + ATTRIBUTES_POSITION, (attributes | set_bits) & ~clear_bits)

@@ -11,8 +11,9 @@ UTF-8, null where there is none.  Left-over bytes after the body and unknown, re
 are accepted, as Kafka accepts them.
 
 The codecs are compiled from kio's schemas when an API and version is first used, and kept (see `schemas`,
-`message_reader`, `message_writer`).  Produce and Fetch have hand-written codecs for the broker's hot path (`produce`, `fetch`); here they are
-ordinary messages, whose record batches are views of the decoded body: who keeps one keeps the body.
+`message_reader`, `message_writer`).  Produce and Fetch have hand-written codecs for the broker's hot path
+(`produce`, `fetch`); here they are ordinary messages, whose record batches are views of the decoded body: who keeps
+one keeps the body.
 """
 
 from __future__ import annotations

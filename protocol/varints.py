@@ -12,11 +12,18 @@ from .errors import MalformedMessage
 Buffer = bytes | bytearray | memoryview
 
 
+# What one byte below 0x80 means.
+ONE_BYTE = tuple((byte >> 1) ^ -(byte & 1) for byte in range(0x80))
+
+
 def read_varint(buffer: Buffer, position: int) -> tuple[int, int]:
     """An int32 and the position behind it."""
     byte = buffer[position]
     if byte < 0x80:
-        return (byte >> 1) ^ -(byte & 1), position + 1
+        return ONE_BYTE[byte], position + 1
+    if (second := buffer[position + 1]) < 0x80:
+        value = byte & 0x7F | second << 7
+        return (value >> 1) ^ -(value & 1), position + 2
     value, position = _read_unsigned(buffer, position, 5)
     value &= 0xFFFFFFFF
     return (value >> 1) ^ -(value & 1), position
@@ -26,7 +33,10 @@ def read_varlong(buffer: Buffer, position: int) -> tuple[int, int]:
     """An int64 and the position behind it."""
     byte = buffer[position]
     if byte < 0x80:
-        return (byte >> 1) ^ -(byte & 1), position + 1
+        return ONE_BYTE[byte], position + 1
+    if (second := buffer[position + 1]) < 0x80:
+        value = byte & 0x7F | second << 7
+        return (value >> 1) ^ -(value & 1), position + 2
     value, position = _read_unsigned(buffer, position, 10)
     value &= 0xFFFFFFFFFFFFFFFF
     return (value >> 1) ^ -(value & 1), position
@@ -47,7 +57,7 @@ def varint(value: int) -> bytes:
     """The bytes of an int32 or int64: zigzag makes them the same."""
     value = value << 1 if value >= 0 else (-value << 1) - 1
     if value < 0x80:
-        return _ONE_BYTE[value]
+        return _ONE_BYTE_ENCODED[value]
     out = bytearray()
     while value >= 0x80:
         out.append(value & 0x7F | 0x80)
@@ -56,4 +66,4 @@ def varint(value: int) -> bytes:
     return bytes(out)
 
 
-_ONE_BYTE = [bytes((value,)) for value in range(0x80)]
+_ONE_BYTE_ENCODED = [bytes((value,)) for value in range(0x80)]
