@@ -31,6 +31,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 from typing import NamedTuple
+from uuid import UUID
 
 from ..protocol.batch_header import HEADER, LOG_OVERHEAD, TIMESTAMP_TYPE_BIT, patch_offsets
 from ..protocol.errors import ErrorCode, KafkaError
@@ -115,6 +116,7 @@ class Log:
         "recovery",
         "recovery_point",
         "topic",
+        "topic_id",
     )
 
     @classmethod
@@ -162,6 +164,7 @@ class Log:
     ) -> None:
         self.directory = directory
         self.topic, self.partition = partition_of(directory)
+        self.topic_id: UUID | None = None  # the log directory's knowledge: it is in `partition.metadata`
         self.config = config
         self.recovery: RecoveryReport = loaded.report
         self.log_start_offset = loaded.log_start_offset
@@ -178,7 +181,8 @@ class Log:
         self._snapshots = loaded.snapshots
         self._new_snapshots: list[str] = []
         self._sealed_unsynced = [segment for segment in loaded.segments[:-1] if segment.unsynced]
-        self._names_changed = bool(loaded.report.removed_files or self._active.unsynced)
+        # After a crash nobody knows which names the disk has.
+        self._names_changed = not loaded.report.clean
         self._flushes: list[Flush] = []
         self._appended_bytes = self._flushed_bytes = 0
         self._deleted: DeletedFiles | None = None
