@@ -19,9 +19,7 @@ from .memory import MemoryBudget
 
 SHARED_BUFFER_BYTES = 256 * 1024
 SMALL_TARGET_BYTES = 4 * 1024  # received at once while others stand in line for memory
-FIRST_GROWTH_BYTES = (
-    1024 * 1024
-)  # taken at once for a request of that size; larger ones double as they arrive
+FIRST_GROWTH_BYTES = 1024 * 1024  # taken at once for a request of that size; larger ones double as they arrive
 SIZE_BYTES = 4
 
 
@@ -57,6 +55,12 @@ class Inbox:
     def unserved_bytes(self) -> int:
         """How many received bytes are not served yet."""
         return self._end - self._start
+
+    @property
+    def has_frame(self) -> bool:
+        """Whether a whole request is among them."""
+        have = self._end - self._start
+        return have > SIZE_BYTES and have >= SIZE_BYTES + self._first_size()
 
     def target(self) -> memoryview:
         """Where to receive next; never empty after `settle` returned without wanting memory."""

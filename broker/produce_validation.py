@@ -54,9 +54,7 @@ class RecordsRefused(KafkaError):
         self.record_errors = record_errors or []
 
 
-def validate(
-    batch: memoryview, rules: AppendRules, *, version: int, partition: str, now_ms: int
-) -> memoryview:
+def validate(batch: memoryview, rules: AppendRules, *, version: int, partition: str, now_ms: int) -> memoryview:
     """Check what a client sent for one partition and return the batch to append, which may be the same memory.
 
     `batch` must be writable: under LogAppendTime its timestamp is set in place. `partition` is `topic-index`, for
@@ -113,9 +111,7 @@ def _batch_size(batch: memoryview) -> int | None:
         return None
     size_bytes = LOG_OVERHEAD + int.from_bytes(batch[8:12], "big", signed=True)
     if size_bytes < RECORD_BATCH_OVERHEAD or size_bytes > len(batch):
-        raise RecordsRefused(
-            ErrorCode.CORRUPT_MESSAGE, f"a record batch of {size_bytes} bytes in {len(batch)} bytes"
-        )
+        raise RecordsRefused(ErrorCode.CORRUPT_MESSAGE, f"a record batch of {size_bytes} bytes in {len(batch)} bytes")
     return size_bytes
 
 
@@ -250,9 +246,7 @@ def _recompress(batch: memoryview, header: BatchHeader, rules: AppendRules) -> m
     """The same records in the topic's codec; a batch of its own memory."""
     assert rules.compression is not None
     try:
-        records = decompress(
-            header.codec, batch[RECORD_BATCH_OVERHEAD:], max_bytes=rules.max_decompressed_bytes
-        )
+        records = decompress(header.codec, batch[RECORD_BATCH_OVERHEAD:], max_bytes=rules.max_decompressed_bytes)
     except MalformedMessage as error:
         raise RecordsRefused(ErrorCode.CORRUPT_MESSAGE, str(error)) from error
     packed = compress(rules.compression, records, rules.compression_level)

@@ -1,0 +1,32 @@
+"""What a handler knows of a request besides its body."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ...protocol.messages import Message
+
+if TYPE_CHECKING:
+    from ..app import Broker
+
+
+@dataclass(frozen=True, slots=True)
+class RequestContext:
+    """Where a request came from and when.
+
+    `listener` names the listener it came in by, `reached_at` is the host under which the client reached it.
+    """
+
+    api_key: int
+    api_version: int
+    client_id: str | None
+    listener: str
+    reached_at: str
+    peer: str
+    now_ms: int
+
+
+Handler = Callable[["Broker", RequestContext, Message], Message | Awaitable[Message]]
+"""Answers one API in all its versions; returns the response, or something to await for it."""

@@ -1,0 +1,160 @@
+"""Produce: append what came, answer when it is as safe as `acks` asks.
+
+The hot path. The request is read in place, each batch is validated and written from the receive buffer, and the answer is
+made at once (acks=1) or when the sync that covers the last of its partitions is done (acks=all). The request is decided
+when it is appended: the connection goes on to the next while the sync is under way (`Reply.let_next_begin`).
+
+acks=0 has no answer to carry an error: as in Kafka the connection is closed instead, so that the client looks again.
+A partition that is named twice in one request is written once, with what came last (Kafka's map of partitions).
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ...protocol.errors import ErrorCode, KafkaError
+from ...protocol.messages import RequestHeader
+from ...protocol.produce import (
+    FLEXIBLE_FROM,
+    TOPIC_IDS_FROM,
+    PartitionRecords,
+    ProduceAnswer,
+    ProduceRequest,
+    TopicKey,
+    read_request,
+    write_response,
+)
+from ..produce_validation import RecordsRefused
+from ..replies import framed
+
+if TYPE_CHECKING:
+    from ...storage.log import Appended
+    from ..app import Broker
+    from ..connection import Reply
+    from ..partition import Partition
+
+ACKS_ALL, ACKS_NONE, ACKS_LEADER = -1, 0, 1
+TRANSACTION_ABORTABLE_FROM = 11
+
+Topics = list[tuple[TopicKey, list[ProduceAnswer]]]
+
+log = logging.getLogger(__name__)
+
+
+def serve(broker: Broker, header: RequestHeader, frame: memoryview, reply: Reply) -> None:
+    """Serve one Produce request; completes `reply` now, or when its records are on the disk."""
+    request = read_request(frame, header.body_position, header.api_version)
+    produce = _Produce(broker, header, request.acks, reply)
+    if request.acks not in (ACKS_ALL, ACKS_NONE, ACKS_LEADER):
+        produce.refuse(request, ErrorCode.INVALID_REQUIRED_ACKS)
+    else:
+        produce.append(request, frame)
+    produce.finish(reply.begun_at + request.timeout_ms / 1000)
+
+
+class _Produce:
+    """One request under way: its answers, and the syncs they wait for."""
+
+    __slots__ = ("_acks", "_broker", "_header", "_reply", "_syncs", "_topics", "_unsynced")
+
+    def __init__(self, broker: Broker, header: RequestHeader, acks: int, reply: Reply) -> None:
+        self._broker = broker
+        self._header = header
+        self._acks = acks
+        self._reply = reply
+        self._topics: Topics = []
+        self._syncs: list[tuple[Partition, Appended, ProduceAnswer]] = []
+        self._unsynced = 0
+
+    def refuse(self, request: ProduceRequest, code: ErrorCode) -> None:
+        """Answer every partition with the same error; nothing is appended."""
+        self._topics = [
+            (topic, [ProduceAnswer(each.index, code) for each in partitions]) for topic, partitions in request.topics
+        ]
+
+    def append(self, request: ProduceRequest, frame: memoryview) -> None:
+        """Append to each partition, in the order of the request."""
+        now_ms = self._broker.clock.now_ms()
+        for topic, partitions in _last_of_each(request.topics):
+            answers = [self._append_one(topic, each, frame, now_ms) for each in partitions]
+            if answers:
+                self._topics.append((topic, answers))
+
+    def _append_one(self, topic: TopicKey, sent: PartitionRecords, frame: memoryview, now_ms: int) -> ProduceAnswer:
+        version = self._header.api_version
+        partition = self._broker.partitions.find(topic, sent.index)
+        if partition is None:
+            by_id = version >= TOPIC_IDS_FROM
+            return ProduceAnswer(
+                sent.index, ErrorCode.UNKNOWN_TOPIC_ID if by_id else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+            )
+        batch = frame[sent.start : sent.end] if sent.start >= 0 else frame[:0]
+        try:
+            appended = partition.append(batch, version=version, now_ms=now_ms)
+        except KafkaError as error:
+            return _refusal(sent.index, error)
+        answer = ProduceAnswer(
+            sent.index,
+            ErrorCode.NONE,
+            appended.base_offset,
+            appended.log_append_time,
+            partition.log.log_start_offset,
+        )
+        if partition.needs_sync(appended, acks=self._acks):
+            self._syncs.append((partition, appended, answer))
+        return answer
+
+    def finish(self, deadline: float) -> None:
+        """Answer, or wait for the syncs that the answer needs."""
+        if not self._syncs or self._acks == ACKS_NONE:
+            self._answer()
+            return
+        self._reply.let_next_begin()
+        self._unsynced = len(self._syncs)
+        for partition, appended, answer in self._syncs:
+            partition.when_synced(appended, partial(self._synced, answer), deadline=deadline)
+
+    def _synced(self, answer: ProduceAnswer, error: Exception | None) -> None:
+        if error is not None:
+            late = isinstance(error, TimeoutError)
+            answer.error = ErrorCode.REQUEST_TIMED_OUT if late else ErrorCode.KAFKA_STORAGE_ERROR
+            answer.message = str(error)
+        self._unsynced -= 1
+        if not self._unsynced:
+            self._answer()
+
+    def _answer(self) -> None:
+        if self._acks == ACKS_NONE:
+            self._answer_nothing()
+            return
+        header = self._header
+        body = write_response(self._topics, header.api_version)
+        self._reply.complete([framed(header.correlation_id, body, flexible=header.api_version >= FLEXIBLE_FROM)])
+
+    def _answer_nothing(self) -> None:
+        for topic, answers in self._topics:
+            for answer in answers:
+                if answer.error is not ErrorCode.NONE:
+                    self._reply.close(f"a Produce with acks=0 to {topic}-{answer.index} failed: {answer.error.name}")
+                    break
+        self._reply.complete([])
+
+
+def _last_of_each(
+    topics: list[tuple[TopicKey, list[PartitionRecords]]],
+) -> list[tuple[TopicKey, list[PartitionRecords]]]:
+    if len(topics) == 1 and len(topics[0][1]) == 1:
+        return topics
+    last: dict[TopicKey, dict[int, PartitionRecords]] = {}
+    for topic, partitions in topics:
+        last.setdefault(topic, {}).update((each.index, each) for each in partitions)
+    return [(topic, list(partitions.values())) for topic, partitions in last.items()]
+
+
+def _refusal(index: int, error: KafkaError) -> ProduceAnswer:
+    record_errors = error.record_errors if isinstance(error, RecordsRefused) else []
+    if error.code is ErrorCode.KAFKA_STORAGE_ERROR:
+        log.error("a Produce was refused: %s", error.message)
+    return ProduceAnswer(index, error.code, message=error.message or None, record_errors=record_errors)

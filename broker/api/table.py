@@ -1,0 +1,39 @@
+"""Every handler by its API: what `ApiVersions` advertises is what stands here, Produce and Fetch aside."""
+
+from functools import reduce
+
+from ...protocol.apis import ApiKey
+from . import (
+    alter_configs,
+    api_versions,
+    cluster,
+    describe_configs,
+    leader_epochs,
+    list_offsets,
+    log_dirs,
+    metadata,
+    partitions_admin,
+    producer_ids,
+    records_admin,
+    topic_partitions,
+    topics,
+)
+from .context import Handler
+
+_FAMILIES = (
+    alter_configs,
+    api_versions,
+    cluster,
+    describe_configs,
+    leader_epochs,
+    list_offsets,
+    log_dirs,
+    metadata,
+    partitions_admin,
+    producer_ids,
+    records_admin,
+    topic_partitions,
+    topics,
+)
+
+HANDLERS: dict[ApiKey, Handler] = reduce(lambda all_, family: all_ | family.HANDLERS, _FAMILIES, {})

@@ -1,0 +1,220 @@
+"""The broker put together: the one place where its parts meet.
+
+    start   lock and load the log directory -> replay the journal -> partitions -> listen
+    stop    accept no more, answer what is being served -> finish what is under way -> close the directory, clean
+
+`Broker` is what handlers get. It holds the parts; what it does itself is to start and stop them in the right order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import uuid
+from collections.abc import Callable
+from dataclasses import replace
+from random import Random
+
+from ..storage.directory import LogDirectory
+from ..storage.loading import LoadProgress, LoadReport
+from ..storage.system_files import SystemFiles
+from .adoption import adopt
+from .api.context import RequestContext
+from .api.table import HANDLERS
+from .catalog import Catalog, Topic
+from .catalog_machine import CatalogMachine
+from .catalog_records import CatalogRecord, ClusterFormed, ConfigResource, NodeStarted
+from .clock import SystemClock
+from .config import BrokerConfig
+from .dispatch import Dispatcher
+from .dynamic_config import config_in_force
+from .fetch_sessions import FetchSessions
+from .flusher import Flusher
+from .housekeeping import Housekeeping
+from .journal import Journal
+from .listeners import Listener, as_reached
+from .partitions import Partitions
+from .producer_ids import ProducerIds
+from .server import Server
+
+CATALOG_JOURNAL = "__ottla_catalog-0"
+"""The folder of the catalog's journal, beside the partitions'."""
+
+STOP_GRACE_S = 5.0
+CLOSE_THREADS = 4
+LOGS_PER_TURN = 50
+"""How many logs a sweep looks at before it lets requests pass."""
+
+log = logging.getLogger(__name__)
+
+
+class Broker:
+    """One node. Made by `await Broker.start(config)`, ended by `await broker.stop()`; its parts are for reading."""
+
+    def __init__(self, config: BrokerConfig, directory: LogDirectory, clock: SystemClock) -> None:
+        self._static_config = config
+        self.config = config
+        self.clock = clock
+        self.directory = directory
+        self.loop = asyncio.get_running_loop()
+        self.catalog = Catalog()
+        self.flusher = Flusher()
+        self.fetch_sessions = FetchSessions(config.whole("max.incremental.fetch.session.cache.slots"), Random())
+        self.fetch_max_bytes = config.whole("fetch.max.bytes")
+        self.load_report: LoadReport
+        self.journal: Journal[CatalogRecord]
+        self.producer_ids: ProducerIds
+        self.bound: dict[str, Listener] = {}
+        self.partitions = Partitions(
+            directory, self.catalog, config=lambda: self.config, flusher=self.flusher, clock=clock
+        )
+        self.server = Server(
+            max_frame_bytes=config.whole("socket.request.max.bytes"),
+            queued_max_bytes=config.request_memory_bytes,
+            max_connections=config.whole("max.connections"),
+            max_connections_per_ip=config.whole("max.connections.per.ip"),
+            max_connections_of_address=config.max_connections_of_address,
+            max_idle_s=config.whole("connections.max.idle.ms") / 1000,
+        )
+        self.server.dispatcher = Dispatcher(self, HANDLERS)
+        self._housekeeping = Housekeeping(self)
+
+    @property
+    def node_id(self) -> int:
+        """This node's id."""
+        return self.config.node_id
+
+    @property
+    def cluster_id(self) -> str:
+        """The cluster's id, 22 characters."""
+        assert self.catalog.cluster_id is not None, "a started broker has formed its cluster"
+        return self.catalog.cluster_id
+
+    @classmethod
+    async def start(cls, config: BrokerConfig, *, on_progress: Callable[[LoadProgress], None] | None = None) -> Broker:
+        """Start a node and return when clients can connect.
+
+        `on_progress` is called from a thread while logs are loaded. Raises LockedError, ForeignDirectory,
+        CorruptCheckpoint, JournalDamaged and OSError when the data cannot be had, OSError when an address cannot.
+        """
+        clock = SystemClock()
+        directory = await asyncio.to_thread(
+            LogDirectory.open,
+            str(config.data_directory),
+            files=SystemFiles(),
+            node_id=config.node_id,
+            cluster_id=None,
+            new_id=uuid.uuid4,
+            now_ms=clock.now_ms(),
+        )
+        broker = cls(config, directory, clock)
+        try:
+            await broker._open(on_progress)
+        except BaseException:
+            await broker._abandon()
+            raise
+        return broker
+
+    async def _open(self, on_progress: Callable[[LoadProgress], None] | None) -> None:
+        await asyncio.to_thread(self._load, on_progress)
+        self.journal.start(self.flusher, self.clock)
+        await self.journal.append(self._first_records())
+        self.catalog.subscribe(self)
+        await asyncio.to_thread(self.partitions.open, self.load_report.failed)
+        self.producer_ids = ProducerIds(self.journal, self.catalog, node_id=self.node_id)
+        for listener in self.config.listeners:
+            host, port = await self.server.listen(listener.name, listener.host, listener.port)
+            self.bound[listener.name] = replace(listener, host=host, port=port)
+        await self.server.start()
+        self._housekeeping.start()
+
+    def _load(self, on_progress: Callable[[LoadProgress], None] | None) -> None:
+        """In a thread: the catalog first, for it holds the topics' settings; then the logs."""
+        directory, now_ms = self.directory, self.clock.now_ms()
+        self.journal = Journal.open(
+            os.path.join(directory.path, CATALOG_JOURNAL),
+            CatalogMachine(self.catalog),
+            files=directory.files,
+            now_ms=now_ms,
+        )
+        self.config = config_in_force(self._static_config, self.catalog)
+        self.load_report = directory.load(
+            lambda topic: self.config.log_config(self.catalog.configs_of(ConfigResource.TOPIC, topic)),
+            now_ms=now_ms,
+            threads=self.config.whole("num.recovery.threads.per.data.dir"),
+            others=frozenset({CATALOG_JOURNAL}),
+            on_progress=on_progress,
+        )
+
+    def _first_records(self) -> list[CatalogRecord]:
+        """What a start adds to the catalog: that the node is here, under new leader epochs; at first also the cluster."""
+        if self.catalog.cluster_id is not None:
+            return [NodeStarted(self.node_id)]
+        found = [
+            (each.topic, each.partition, self.directory.topic_id_of(each), each.leader_epochs.latest_epoch)
+            for each in self.directory.logs
+        ]
+        adopted = adopt(found, node_id=self.node_id, new_id=uuid.uuid4)
+        if adopted:
+            log.info("taking over %d topics that were found in %s", len(adopted), self.directory.path)
+        return [ClusterFormed(self.directory.identity.cluster_id), *adopted, NodeStarted(self.node_id)]
+
+    def advertised(self, context: RequestContext) -> Listener:
+        """Where clients that came in as this one did reach this node."""
+        bound = self.bound[context.listener]
+        advertised = {each.name: each for each in self.config.advertised_listeners}
+        return as_reached(advertised.get(context.listener, bound), bound_port=bound.port, reached_at=context.reached_at)
+
+    async def stop(self) -> list[str]:
+        """Stop in order, with everything on the disk. Returns what went wrong, in words."""
+        await self.server.stop(STOP_GRACE_S)
+        await self.server.dispatcher.close()
+        await self._housekeeping.close()
+        await self.partitions.close()
+        problems = []
+        try:
+            await self.journal.close()
+        except Exception as error:  # noqa: BLE001 - a journal that cannot be closed must not keep the logs from it
+            problems.append(str(error))
+        await self.flusher.close()
+        problems += await asyncio.to_thread(self.directory.close, threads=CLOSE_THREADS)
+        return problems
+
+    async def sweep(self) -> None:
+        """Apply retention to every log, a few at a time, and remove what was deleted long enough ago."""
+        for count, partition in enumerate(self.partitions, 1):
+            partition.sweep(self.clock.now_ms())
+            if count % LOGS_PER_TURN == 0:
+                await asyncio.sleep(0)
+        await asyncio.to_thread(self.directory.sweep, self.clock.now_ms())
+        self.partitions.retry()
+
+    async def _abandon(self) -> None:
+        """Let go of everything after a failed start."""
+        await self.server.stop(0)
+        await self.partitions.close()
+        await self.flusher.close()
+        self.directory.abandon()
+
+    # --- what the catalog tells
+
+    def on_topic_created(self, topic: Topic) -> None:
+        """Nothing: the partitions follow by themselves."""
+
+    def on_partitions_added(self, topic: Topic, count_before: int) -> None:
+        """Nothing, likewise."""
+
+    def on_topic_deleted(self, topic: Topic) -> None:
+        """Nothing, likewise."""
+
+    def on_topic_configs_changed(self, topic: Topic) -> None:
+        """Nothing, likewise."""
+
+    def on_broker_configs_changed(self, node: str) -> None:
+        """Take the new settings into force; told before the partitions are, which read them."""
+        self.config = config_in_force(self._static_config, self.catalog)
+        self.fetch_max_bytes = self.config.whole("fetch.max.bytes")
+        self.server.max_connections = self.config.whole("max.connections")
+        self.server.max_connections_per_ip = self.config.whole("max.connections.per.ip")
+        self.server.max_connections_of_address = self.config.max_connections_of_address

@@ -1,0 +1,265 @@
+"""One client connection: frames in, replies out, in order.
+
+    buffer_updated --> Inbox --> frame --> Dispatcher.serve(frame, reply)
+                                                 |  now or later
+    transport.write <-- Outbox <-- replies in the order of their requests
+
+A request is begun when every earlier one of its connection is *decided*. For most that means answered, as in Kafka;
+a Produce is decided once it is appended, so that many of them share the wait for one sync: its handler says so with
+`Reply.let_next_begin`. Replies leave in the order of the requests whatever the order in which they are completed.
+
+Back-pressure, so that no peer can make us hold more than a bound: reading pauses while a request holds the line, while
+the peer does not read its answers, while too many replies are pending, and while the budget for received bytes is used up.
+
+Cork: all that one call of the loop completes leaves in one write.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from ..protocol.errors import MalformedMessage
+from ..protocol.fetch import Part
+from .inbox import Inbox
+from .memory import MemoryBudget
+from .outbox import Outbox
+
+MAX_PENDING_REPLIES = 1024
+WRITE_HIGH_WATER_BYTES = 256 * 1024
+
+log = logging.getLogger(__name__)
+
+
+class Reply:
+    """A response's place in its connection's queue. Whoever serves the request completes it, exactly once."""
+
+    __slots__ = ("_connection", "_holds", "abandoned", "begun_at", "parts")
+
+    def __init__(self, connection: "Connection", begun_at: float) -> None:
+        self._connection = connection
+        self._holds = True
+        self.begun_at = begun_at
+        self.parts: list[Part] | None = None
+        self.abandoned: Callable[[], None] | None = None  # called when the peer left before the answer
+
+    def complete(self, parts: list[Part]) -> None:
+        """Send `parts` when it is this reply's turn; an empty list sends nothing (acks=0)."""
+        assert self.parts is None, "a reply is completed once"
+        self.parts = parts
+        self._connection.reply_completed(self)
+
+    def let_next_begin(self) -> None:
+        """The request is decided: the next may begin before this reply is completed."""
+        self._holds = False
+
+    def close(self, reason: str) -> None:
+        """The peer broke the protocol: its connection ends, with one log line."""
+        self._connection.close(reason)
+
+    @property
+    def holds_line(self) -> bool:
+        """Whether the next request must wait."""
+        return self._holds and self.parts is None
+
+
+class Service(Protocol):
+    """What a connection needs of the broker around it."""
+
+    shared_buffer: memoryview
+    budget: MemoryBudget
+    max_frame_bytes: int
+
+    def connection_opened(self, connection: "Connection") -> bool: ...
+
+    def connection_closed(self, connection: "Connection") -> None: ...
+
+    def serve(self, connection: "Connection", frame: memoryview, reply: Reply) -> None: ...
+
+
+class Connection(asyncio.BufferedProtocol):
+    """One client connection; see the top of the file. Owned by the loop."""
+
+    def __init__(self, service: Service, listener: str) -> None:
+        self.listener = listener
+        self.peer = "?"
+        self.peer_host = "?"
+        self.local_host = ""
+        self.is_closed = False
+        self.active_at = 0.0
+        self._service = service
+        self._loop = asyncio.get_running_loop()
+        self._inbox = Inbox(service.shared_buffer, service.budget, max_frame_bytes=service.max_frame_bytes)
+        self._replies: deque[Reply] = deque()
+        self._corked = False
+        self._flush_scheduled = False
+        self._reading_paused = False
+        self._awaiting_memory = 0
+        self._draining = False
+        self._transport: asyncio.Transport
+        self._outbox: Outbox
+
+    @property
+    def pending_count(self) -> int:
+        """Replies that are not sent yet."""
+        return len(self._replies)
+
+    @property
+    def is_quiet(self) -> bool:
+        """Nothing is being served or sent: what the idle limit looks at."""
+        return not self._replies and self._outbox.is_empty
+
+    @property
+    def held_bytes(self) -> int:
+        """What this connection holds of the budget for received bytes."""
+        return self._inbox.reserved_bytes
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        host, port = (transport.get_extra_info("peername") or ("?", 0))[:2]
+        self.peer_host = host
+        self.local_host = (transport.get_extra_info("sockname") or ("",))[0]
+        self.peer = f"{host}:{port}"
+        self.active_at = self._loop.time()
+        transport.set_write_buffer_limits(high=WRITE_HIGH_WATER_BYTES)
+        self._outbox = Outbox(transport, self._loop, self.abort, self._go_on_soon)
+        if not self._service.connection_opened(self):
+            transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.is_closed:
+            self.is_closed = True
+            self._service.connection_closed(self)
+        self._outbox.close()
+        for reply in self._replies:
+            if reply.parts is None and reply.abandoned is not None:
+                reply.abandoned()
+        self._replies.clear()
+        if self._awaiting_memory:
+            self._service.budget.withdraw(self._memory_granted)
+        self._inbox.clear()
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._inbox.target()
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.active_at = self._loop.time()
+        self._inbox.received(nbytes)
+        self._serve_frames()
+
+    def eof_received(self) -> bool:
+        return False  # close: a peer that will send nothing more gets nothing more, as with Kafka
+
+    def pause_writing(self) -> None:
+        self._outbox.pause()
+
+    def resume_writing(self) -> None:
+        self.active_at = self._loop.time()
+        self._outbox.resume()
+
+    def close(self, reason: str) -> None:
+        """End the connection; what is already answered is still sent."""
+        if self.is_closed:
+            return
+        self.is_closed = True
+        self._service.connection_closed(self)
+        log.info("closing %s: %s", self.peer, reason)
+        self._transport.close()
+
+    def abort(self, reason: str) -> None:
+        """End the connection at once, unsent answers included."""
+        self.close(reason)
+        self._transport.abort()
+
+    def drain(self) -> None:
+        """Read nothing more; the connection closes when its pending replies are sent."""
+        self._draining = True
+        self._go_on_soon()
+
+    def reply_completed(self, reply: Reply) -> None:
+        """A reply was filled: send what is next in order, soon."""
+        if not self._corked and not self.is_closed:
+            self._go_on_soon()
+
+    def _go_on_soon(self) -> None:
+        """Look again, in the loop's next round, at what may be sent and begun."""
+        if not self._flush_scheduled:
+            self._flush_scheduled = True
+            self._loop.call_soon(self._flush_and_go_on)
+
+    def _flush_and_go_on(self) -> None:
+        self._flush_scheduled = False
+        if self.is_closed:
+            return
+        self._serve_frames()
+
+    def _serve_frames(self) -> None:
+        """Serve every request that may begin, send what is answered, then keep the rest and decide about reading."""
+        self._corked = True
+        try:
+            while self._may_begin():
+                frame = self._inbox.next_frame()
+                if frame is None:
+                    break
+                reply = Reply(self, self.active_at)
+                self._replies.append(reply)
+                self._service.serve(self, frame, reply)
+        except MalformedMessage as error:
+            self.close(str(error))
+        finally:
+            self._corked = False
+        self._send_completed()
+        if self._draining and self.is_quiet:
+            self.close("the broker is stopping")
+        if not self.is_closed:
+            self._settle()
+
+    def _may_begin(self) -> bool:
+        replies = self._replies
+        return not (
+            self.is_closed
+            or self._draining
+            or (replies and replies[-1].holds_line)
+            or self._outbox.is_paused
+            or len(replies) >= MAX_PENDING_REPLIES
+        )
+
+    def _send_completed(self) -> None:
+        replies = self._replies
+        while replies and replies[0].parts is not None:
+            self._outbox.add(replies.popleft().parts or [])
+        self._outbox.pump()
+
+    def _settle(self) -> None:
+        wanted = self._inbox.settle()
+        if wanted and not self._awaiting_memory:
+            if self._service.budget.try_reserve(wanted):
+                self._inbox.granted(wanted)
+            else:
+                self._awaiting_memory = wanted
+                self._service.budget.wait(wanted, self._memory_granted)
+        if self._inbox.has_frame and self._may_begin():
+            self._go_on_soon()  # the pending replies were too many, and are not any more
+        # while a request holds the line the socket is still read, so that a peer that leaves is noticed, until
+        # something has arrived that cannot begin
+        if self._awaiting_memory or (self._inbox.unserved_bytes and not self._may_begin()):
+            self._pause_reading()
+        else:
+            self._resume_reading()
+
+    def _memory_granted(self) -> None:
+        self._inbox.granted(self._awaiting_memory)
+        self._awaiting_memory = 0
+        self._go_on_soon()
+
+    def _pause_reading(self) -> None:
+        if not self._reading_paused:
+            self._reading_paused = True
+            self._transport.pause_reading()
+
+    def _resume_reading(self) -> None:
+        if self._reading_paused:
+            self._reading_paused = False
+            self._transport.resume_reading()

@@ -1,0 +1,137 @@
+"""From a frame to its handler, and from the handler's answer to the reply.
+
+Produce and Fetch have serve functions of their own, which read the frame in place. Every other API is decoded to a
+`Message`, handled, and its answer encoded. A handler that returns an awaitable runs as a task, of which the dispatcher
+is the owner: it is cancelled when its connection is gone or the broker stops.
+
+Who is to blame decides what happens: a frame that cannot be read, an unknown API or version ends the connection (as in
+Kafka, but for ApiVersions, which answers). An exception that nobody expected is ours: it is logged with its traceback, and
+the connection ends, because what the request did is not known.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import struct
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from ..protocol.apis import SUPPORTED, ApiKey, response_header_version
+from ..protocol.errors import MalformedMessage
+from ..protocol.messages import (
+    Message,
+    RequestHeader,
+    decode_request,
+    decode_request_header,
+    encode_response,
+)
+from .api import api_versions, fetch, produce
+from .api.context import Handler, RequestContext
+from .replies import framed
+
+if TYPE_CHECKING:
+    from .app import Broker
+    from .connection import Connection, Reply
+
+OLDEST_PRODUCE = 3
+"""Produce is advertised from 0, and versions 0 to 2 end the connection, as with Kafka 4."""
+
+_KEY_VERSION_CORRELATION = struct.Struct(">hhi")
+
+Serve = Callable[["Broker", RequestHeader, memoryview, "Reply"], None]
+
+log = logging.getLogger(__name__)
+
+
+class Dispatcher:
+    """Owns the table of handlers and the tasks of those that wait."""
+
+    def __init__(self, broker: Broker, handlers: dict[ApiKey, Handler]) -> None:
+        self._broker = broker
+        self._handlers = handlers
+        self._served_in_place: dict[int, Serve] = {ApiKey.PRODUCE: produce.serve, ApiKey.FETCH: fetch.serve}
+        self._tasks: dict[asyncio.Task[None], Connection] = {}
+
+    def serve(self, connection: Connection, frame: memoryview, reply: Reply) -> None:
+        """Begin to serve one request. Raises MalformedMessage when the connection must end."""
+        if not self._speaks(frame, reply):
+            return
+        header = decode_request_header(frame)
+        in_place = self._served_in_place.get(header.api_key)
+        try:
+            if in_place is not None:
+                in_place(self._broker, header, frame, reply)
+            else:
+                self._handle(connection, header, frame, reply)
+        except MalformedMessage:
+            raise
+        except Exception:
+            self._failed(header, reply)
+
+    def connection_closed(self, connection: Connection) -> None:
+        """Nobody waits for these any more."""
+        for task in [task for task, owner in self._tasks.items() if owner is connection]:
+            task.cancel()
+
+    async def close(self) -> None:
+        """Cancel what still waits."""
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def _speaks(self, frame: memoryview, reply: Reply) -> bool:
+        """Whether we know this API and version; ApiVersions in a version above ours is answered here (KIP-511)."""
+        if len(frame) < _KEY_VERSION_CORRELATION.size:
+            raise MalformedMessage("a request without a whole header")
+        key, version, correlation_id = _KEY_VERSION_CORRELATION.unpack_from(frame)
+        api = SUPPORTED.get(key)
+        if api is None:
+            raise MalformedMessage(f"API key {key} is not supported")
+        if api.min_version <= version <= api.max_version:
+            if key == ApiKey.PRODUCE and version < OLDEST_PRODUCE:
+                raise MalformedMessage(f"Produce version {version} is not supported")
+            return True
+        if key != ApiKey.API_VERSIONS:
+            raise MalformedMessage(f"{api.key.name} version {version} is not supported")
+        body = encode_response(key, 0, api_versions.UNSUPPORTED_VERSION_ANSWER)
+        reply.complete([framed(correlation_id, body, flexible=False)])
+        return False
+
+    def _handle(self, connection: Connection, header: RequestHeader, frame: memoryview, reply: Reply) -> None:
+        key, version = header.api_key, header.api_version
+        request = decode_request(key, version, frame[header.body_position :])
+        context = RequestContext(
+            key,
+            version,
+            header.client_id,
+            connection.listener,
+            connection.local_host,
+            connection.peer,
+            self._broker.clock.now_ms(),
+        )
+        answer = self._handlers[ApiKey(key)](self._broker, context, request)
+        if isinstance(answer, Message):
+            self._answer(header, answer, reply)
+            return
+        task = asyncio.ensure_future(self._await(header, answer, reply))
+        self._tasks[task] = connection
+        task.add_done_callback(self._tasks.pop)
+
+    async def _await(self, header: RequestHeader, answer: Awaitable[Message], reply: Reply) -> None:
+        try:
+            self._answer(header, await answer, reply)
+        except Exception:
+            self._failed(header, reply)
+
+    def _answer(self, header: RequestHeader, answer: Message, reply: Reply) -> None:
+        key, version = header.api_key, header.api_version
+        body = encode_response(key, version, answer)
+        flexible = response_header_version(key, version) > 0
+        reply.complete([framed(header.correlation_id, body, flexible=flexible)])
+
+    def _failed(self, header: RequestHeader, reply: Reply) -> None:
+        name = ApiKey(header.api_key).name
+        log.exception("%s version %d failed", name, header.api_version)
+        reply.close(f"{name} failed in the broker")

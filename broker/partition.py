@@ -1,0 +1,150 @@
+"""One partition as its leader: appends, what acknowledges them, reads, and who waits for more.
+
+The log (storage) knows nothing of clients; this is the thin layer that does. Everything here runs on the loop and none
+of it waits: an append is a write into the page cache, a read only locates the bytes.
+
+What `acks=all` promises is set by the topic. With `flush.messages` and `flush.ms` left alone, an append is answered when
+it is on the disk. Where either was set, by the topic or the broker, Kafka's own rule holds instead: a sync every so many
+messages (the append that fills the count waits for it, whatever its acks) and every so many milliseconds, and nothing
+else is waited for.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+
+from ..protocol.errors import ErrorCode, KafkaError
+from ..storage.log import Appended, FileSlice, Log
+from .flusher import Done, Flusher
+from .partition_settings import PartitionSettings
+from .produce_validation import validate
+from .waiting import FetchWait
+
+DIRTY_LIMIT_BYTES = 64 * 1024 * 1024
+"""Unsynced bytes of one log at which a background sync begins, so that the system never has to stall a writer."""
+
+LATEST_EPOCH = -1
+
+log = logging.getLogger(__name__)
+
+
+class Partition:
+    """A leader's view of one log. `waits` are the Fetches that an append may wake."""
+
+    __slots__ = (
+        "_flushed_ms",
+        "_flusher",
+        "_keep_checkpoints",
+        "index",
+        "leader_epoch",
+        "log",
+        "name",
+        "settings",
+        "topic",
+        "waits",
+    )
+
+    def __init__(
+        self,
+        topic: str,
+        index: int,
+        log: Log,
+        *,
+        leader_epoch: int,
+        settings: PartitionSettings,
+        flusher: Flusher,
+        keep_checkpoints: Callable[[], Awaitable[None]],
+    ) -> None:
+        self.topic = topic
+        self.index = index
+        self.name = f"{topic}-{index}"
+        self.log = log
+        self.leader_epoch = leader_epoch
+        self.settings = settings
+        self.waits: set[FetchWait] = set()
+        self._flusher = flusher
+        self._flushed_ms = 0
+        self._keep_checkpoints = keep_checkpoints
+
+    @property
+    def high_watermark(self) -> int:
+        """The end of what consumers may read: with one replica, the log end offset."""
+        return self.log.log_end_offset
+
+    @property
+    def last_stable_offset(self) -> int:
+        """The end of what read_committed consumers may read."""
+        return self.log.log_end_offset
+
+    def append(self, batch: memoryview, *, version: int, now_ms: int) -> Appended:
+        """Validate and append what a client sent, patching offsets into `batch`; wakes the readers.
+
+        Raises KafkaError with the code for the client.
+        """
+        valid = validate(batch, self.settings.rules, version=version, partition=self.name, now_ms=now_ms)
+        log = self.log
+        appended = log.append(valid, leader_epoch=self.leader_epoch, now_ms=now_ms)
+        if self.waits and not appended.duplicate:
+            for wait in tuple(self.waits):
+                wait.appended(len(valid))
+        if log.dirty_bytes > DIRTY_LIMIT_BYTES:
+            self._flusher.flush_soon(log)
+        return appended
+
+    def needs_sync(self, appended: Appended, *, acks: int) -> bool:
+        """Whether an append may be acknowledged only after a sync."""
+        end_offset = appended.last_offset + 1
+        if end_offset <= self.log.recovery_point:
+            return False
+        if self.settings.acks_all_syncs and acks == -1:
+            return True
+        return end_offset - self.log.recovery_point >= self.settings.sync_every_messages
+
+    def when_synced(self, appended: Appended, done: Done, *, deadline: float) -> None:
+        """Call `done` when the append is on the disk, when it never will be, or at `deadline` (the loop's clock)."""
+        self._flusher.wait(self.log, appended.last_offset + 1, done, deadline=deadline)
+
+    def check_leader_epoch(self, current_leader_epoch: int) -> None:
+        """Refuse a client whose idea of the leader is older or newer than ours (KIP-320)."""
+        if current_leader_epoch in (LATEST_EPOCH, self.leader_epoch):
+            return
+        if current_leader_epoch < self.leader_epoch:
+            raise KafkaError(ErrorCode.FENCED_LEADER_EPOCH, f"the leader epoch of {self.name} is {self.leader_epoch}")
+        raise KafkaError(ErrorCode.UNKNOWN_LEADER_EPOCH, f"the leader epoch of {self.name} is {self.leader_epoch}")
+
+    def read(self, offset: int, *, max_bytes: int, min_one_batch: bool) -> FileSlice | None:
+        """Locate records from `offset` on. Raises KafkaError(OFFSET_OUT_OF_RANGE)."""
+        return self.log.read(offset, max_bytes=max_bytes, min_one_batch=min_one_batch)
+
+    async def delete_before(self, offset: int) -> int:
+        """Let the log begin at `offset` and return where it begins, once that is on the disk (DeleteRecords).
+
+        Raises KafkaError: OFFSET_OUT_OF_RANGE, KAFKA_STORAGE_ERROR.
+        """
+        start = self.log.delete_before(offset)
+        await self._keep_checkpoints()
+        self.wake_all()
+        return start
+
+    def flush_if_due(self, now_ms: int) -> None:
+        """Begin a sync in the background when `flush.ms` is over since the last (called where it is set)."""
+        if now_ms - self._flushed_ms >= self.settings.sync_every_ms:
+            self._flushed_ms = now_ms
+            self._flusher.flush_soon(self.log)
+
+    def sweep(self, now_ms: int) -> None:
+        """Apply retention. A full disk refuses the new segment that it may need; the next sweep tries again."""
+        start = self.log.log_start_offset
+        try:
+            self.log.sweep(now_ms)
+        except KafkaError as error:
+            log.warning("%s: retention waits: %s", self.name, error.message)
+        if self.log.log_start_offset != start:
+            log.info("%s: retention moved the log start offset to %d", self.name, self.log.log_start_offset)
+            self.wake_all()
+
+    def wake_all(self) -> None:
+        """The partition changed under those who wait (it was deleted, its start moved): let them look."""
+        for wait in tuple(self.waits):
+            wait.wake()

@@ -1,0 +1,249 @@
+"""The partitions this node leads: as many as the catalog says, each with its log in the log directory.
+
+The catalog decides, this follows: it listens to the records applied and makes, changes or deletes logs accordingly.
+Making and deleting waits for the disk, so it happens in one thread, change after change in the order of the records;
+`settled` says when all that was decided so far is done, so that CreateTopics answers when the topic can be used. What
+failed (a full disk) is tried again by `retry`; until then the partition is not there.
+
+A crash can leave the directory behind the catalog, never ahead of it, for a record is durable before its logs are made:
+at start a log that is missing is made, and one whose topic is gone (its id says which topic it was) is put aside.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TypeVar
+
+from ..protocol.errors import ErrorCode, KafkaError
+from ..protocol.produce import TopicKey
+from ..storage.config import NEVER
+from ..storage.directory import LogDirectory
+from ..storage.directory_names import TopicPartition
+from ..storage.log import Log
+from .catalog import Catalog, Topic
+from .clock import SystemClock
+from .config import BrokerConfig
+from .flusher import Flusher
+from .partition import Partition
+from .partition_settings import partition_settings
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+
+class Partitions:
+    """Finds partitions by topic (name or id) and index, and follows the catalog. Owned by the loop."""
+
+    def __init__(
+        self,
+        directory: LogDirectory,
+        catalog: Catalog,
+        *,
+        config: Callable[[], BrokerConfig],
+        flusher: Flusher,
+        clock: SystemClock,
+    ) -> None:
+        self._directory = directory
+        self._catalog = catalog
+        self._config = config
+        self._flusher = flusher
+        self._clock = clock
+        self._topics: dict[TopicKey, list[Partition | None]] = {}
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="partitions")
+        self._last_change: asyncio.Task[None] | None = None
+        self._undeleted: list[Log] = []
+        self._checkpointing = asyncio.Lock()
+        self._next_checkpoint: asyncio.Task[None] | None = None
+        self._broken: frozenset[TopicPartition] = frozenset()
+
+    def __iter__(self) -> Iterator[Partition]:
+        for key, partitions in tuple(self._topics.items()):
+            if isinstance(key, str):
+                yield from (each for each in partitions if each is not None)
+
+    @property
+    def timed(self) -> Iterator[Partition]:
+        """Those whose topic asks for a sync by the clock (`flush.ms`)."""
+        return (each for each in self if each.settings.sync_every_ms < NEVER and each.log.dirty_bytes)
+
+    @property
+    def count(self) -> int:
+        """How many partitions are led."""
+        return sum(1 for _ in self)
+
+    def find(self, topic: TopicKey, index: int) -> Partition | None:
+        """The partition; None where there is no such topic or index, or its log could not be made yet."""
+        partitions = self._topics.get(topic)
+        if partitions is None or not 0 <= index < len(partitions):
+            return None
+        return partitions[index]
+
+    get = find
+
+    def open(self, broken: Iterable[TopicPartition]) -> None:
+        """Take over the logs that the directory has loaded, make those that are missing, and follow the catalog.
+
+        `broken` are those that could not be loaded: they are not there until the next start, and their files are not
+        touched. Called once, before the listeners are open; waits for the disk. OSError: a log could not be made.
+        """
+        self._broken = frozenset(broken)
+        for topic in self._catalog.topics.values():
+            indexes = range(len(topic.partitions))
+            logs = {index: self._kept(topic, self._directory.get(topic.name, index)) for index in indexes}
+            missing = self._missing(topic, [index for index, each in logs.items() if each is None])
+            if missing:
+                logs.update(zip(missing, self._create_logs(topic, missing), strict=True))
+            self._topics[topic.name] = self._topics[topic.id] = [
+                None if found is None else self._partition(topic, index, found) for index, found in logs.items()
+            ]
+        for stray in self._directory.logs:
+            if self.find(stray.topic, stray.partition) is None:
+                log.warning("%s belongs to no topic: it is set aside", stray.directory)
+                self._directory.set_aside(stray, now_ms=self._clock.now_ms())
+        self._catalog.subscribe(self)
+
+    def _kept(self, topic: Topic, found: Log | None) -> Log | None:
+        """The log if it is this topic's; one of an earlier topic of the same name goes."""
+        if found is None:
+            return None
+        topic_id = self._directory.topic_id_of(found)
+        if topic_id is None:
+            self._directory.adopt(found, topic.id)
+        elif topic_id != topic.id:
+            self._directory.delete_log(found, now_ms=self._clock.now_ms())
+            return None
+        return found
+
+    async def settled(self) -> None:
+        """Return when every change decided so far is done, or has failed and was logged."""
+        if self._last_change is not None:
+            await asyncio.wait([self._last_change])
+
+    def retry(self) -> None:
+        """Try again to make what could not be made, and to delete what could not be deleted."""
+        for topic in self._catalog.topics.values():
+            if None in self._topics[topic.id]:
+                self._change(partial(self._make, topic))
+        if self._undeleted:
+            logs, self._undeleted = self._undeleted, []
+            self._change(lambda: self._delete(logs))
+
+    async def close(self) -> None:
+        """Finish the changes under way and end the thread; the logs are closed by their directory."""
+        await self.settled()
+        self._thread.shutdown(wait=True)
+
+    async def keep_checkpoints(self) -> None:
+        """Note on the disk how far each log is known to be there, and where it begins.
+
+        Calls that come while one writes share the next. Raises KafkaError(KAFKA_STORAGE_ERROR).
+        """
+        if self._next_checkpoint is None:
+            self._next_checkpoint = asyncio.ensure_future(self._checkpoint())
+        await asyncio.shield(self._next_checkpoint)
+
+    async def _checkpoint(self) -> None:
+        async with self._checkpointing:
+            self._next_checkpoint = None
+            checkpoint = self._directory.begin_checkpoint()
+            try:
+                await asyncio.to_thread(checkpoint.run)
+            except OSError as error:
+                raise KafkaError(
+                    ErrorCode.KAFKA_STORAGE_ERROR, f"the checkpoints could not be written: {error}"
+                ) from error
+
+    # --- what the catalog tells (CatalogListener)
+
+    def on_topic_created(self, topic: Topic) -> None:
+        self._topics[topic.name] = self._topics[topic.id] = [None] * len(topic.partitions)
+        self._change(lambda: self._make(topic))
+
+    def on_partitions_added(self, topic: Topic, count_before: int) -> None:
+        self._topics[topic.id].extend([None] * (len(topic.partitions) - count_before))
+        self._change(lambda: self._make(topic))
+
+    def on_topic_deleted(self, topic: Topic) -> None:
+        partitions = [each for each in self._topics.pop(topic.id) if each is not None]
+        del self._topics[topic.name]
+        for partition in partitions:
+            partition.wake_all()
+        self._change(lambda: self._delete([each.log for each in partitions]))
+
+    def on_topic_configs_changed(self, topic: Topic) -> None:
+        for partition in self._topics[topic.id]:
+            if partition is not None:
+                self._configure(partition, topic)
+
+    def on_broker_configs_changed(self, node: str) -> None:
+        """The broker's settings are the defaults of every topic's."""
+        for topic in self._catalog.topics.values():
+            self.on_topic_configs_changed(topic)
+
+    # --- making and deleting, one change after the other
+
+    def _change(self, change: Callable[[], object]) -> None:
+        before = self._last_change
+        self._last_change = asyncio.ensure_future(self._in_turn(before, change))
+
+    async def _in_turn(self, before: asyncio.Task[None] | None, change: Callable[[], object]) -> None:
+        if before is not None:
+            await asyncio.wait([before])
+        await change()  # type: ignore[misc]
+
+    async def _make(self, topic: Topic) -> None:
+        partitions = self._topics.get(topic.id, [])
+        missing = self._missing(topic, [index for index, each in enumerate(partitions) if each is None])
+        if not missing:
+            return
+        try:
+            logs = await self._in_thread(lambda: self._create_logs(topic, missing))
+        except OSError as error:
+            log.error("the logs of topic %s could not be made and will be tried again: %s", topic.name, error)
+            return
+        if topic.id not in self._topics:
+            await self._delete(logs)  # the topic was deleted meanwhile
+            return
+        now = self._catalog.topics[topic.name]
+        for index, made in zip(missing, logs, strict=True):
+            partitions[index] = self._partition(now, index, made)
+
+    def _missing(self, topic: Topic, absent: list[int]) -> list[int]:
+        """Of the partitions without a log, those for which one may be made."""
+        return [index for index in absent if TopicPartition(topic.name, index) not in self._broken]
+
+    async def _delete(self, logs: list[Log]) -> None:
+        await self._flusher.settled_of(logs)
+        try:
+            await self._in_thread(lambda: self._directory.delete_logs(logs, now_ms=self._clock.now_ms()))
+        except OSError as error:
+            log.error("deleted logs could not be put away and will be tried again: %s", error)
+            self._undeleted += [each for each in logs if self._directory.get(each.topic, each.partition) is each]
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    def _create_logs(self, topic: Topic, indexes: list[int]) -> list[Log]:
+        config = self._config().log_config(topic.configs)
+        return self._directory.create_logs(topic.name, indexes, topic.id, config, now_ms=self._clock.now_ms())
+
+    def _partition(self, topic: Topic, index: int, partition_log: Log) -> Partition:
+        return Partition(
+            topic.name,
+            index,
+            partition_log,
+            leader_epoch=topic.partitions[index].leader_epoch,
+            settings=partition_settings(self._config(), topic.configs),
+            flusher=self._flusher,
+            keep_checkpoints=self.keep_checkpoints,
+        )
+
+    def _configure(self, partition: Partition, topic: Topic) -> None:
+        config = self._config()
+        partition.settings = partition_settings(config, topic.configs)
+        partition.log.update_config(config.log_config(topic.configs))

@@ -1,0 +1,126 @@
+"""The listeners and the connections they accepted: limits, idle ends, a clean stop.
+
+Every connection of a process receives into one shared buffer (`Inbox`) and draws on one memory budget.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from .connection import Connection, Reply
+from .inbox import SHARED_BUFFER_BYTES
+from .memory import MemoryBudget
+
+if TYPE_CHECKING:
+    from .dispatch import Dispatcher
+
+TICK_S = 1.0
+STALLED_S = 10.0
+"""How long a half-sent request may hold memory that others wait for, without a byte arriving."""
+BACKLOG = 1024
+
+log = logging.getLogger(__name__)
+
+
+class Server:
+    """Owns the listening sockets and every connection."""
+
+    def __init__(
+        self,
+        *,
+        max_frame_bytes: int,
+        queued_max_bytes: int,
+        max_connections: int,
+        max_connections_per_ip: int,
+        max_connections_of_address: Mapping[str, int],
+        max_idle_s: float,
+    ) -> None:
+        self.shared_buffer = memoryview(bytearray(SHARED_BUFFER_BYTES))
+        self.budget = MemoryBudget(queued_max_bytes)
+        self.max_frame_bytes = max_frame_bytes
+        self.max_connections = max_connections
+        self.max_connections_per_ip = max_connections_per_ip
+        self.max_connections_of_address = max_connections_of_address
+        self.max_idle_s = max_idle_s
+        self.dispatcher: Dispatcher
+        self._loop = asyncio.get_running_loop()
+        self._connections: set[Connection] = set()
+        self._per_ip: Counter[str] = Counter()
+        self._listening: list[asyncio.Server] = []
+        self._all_closed: asyncio.Future[None] | None = None
+
+    @property
+    def connection_count(self) -> int:
+        """Connections that are open."""
+        return len(self._connections)
+
+    async def listen(self, name: str, host: str | None, port: int) -> tuple[str, int]:
+        """Accept connections for the listener `name`; returns the address, with the port that was given for 0.
+
+        Raises OSError when the address cannot be had.
+        """
+        server = await self._loop.create_server(
+            lambda: Connection(self, name), host or None, port, backlog=BACKLOG, start_serving=False
+        )
+        self._listening.append(server)
+        address = server.sockets[0].getsockname()
+        return address[0], address[1]
+
+    async def start(self) -> None:
+        """Begin to accept on every listener."""
+        for server in self._listening:
+            await server.start_serving()
+
+    async def stop(self, grace_s: float) -> None:
+        """Accept no more, let what is being served be answered for up to `grace_s`, then close everything."""
+        for server in self._listening:
+            server.close()
+        for connection in tuple(self._connections):
+            connection.drain()
+        if self._connections:
+            self._all_closed = self._loop.create_future()
+            await asyncio.wait([self._all_closed], timeout=grace_s)
+        for connection in tuple(self._connections):
+            connection.abort("the broker is stopping")
+
+    def tick(self) -> None:
+        """Close what is idle, and what holds memory that others wait for; called every TICK_S."""
+        now = self._loop.time()
+        starving = self.budget.waiting_count > 0
+        for connection in tuple(self._connections):
+            silent_s = now - connection.active_at
+            if starving and connection.held_bytes and silent_s > STALLED_S:
+                connection.abort(f"its half-sent request holds {connection.held_bytes} bytes that others wait for")
+            elif silent_s > self.max_idle_s and connection.is_quiet:
+                connection.close(f"idle for {silent_s:.0f} s")
+
+    # what a Connection calls
+
+    def connection_opened(self, connection: Connection) -> bool:
+        if len(self._connections) >= self.max_connections:
+            log.warning("refusing %s: max.connections is %d", connection.peer, self.max_connections)
+            return False
+        if self._per_ip[connection.peer_host] >= self.max_connections_per_ip:
+            log.warning("refusing %s: max.connections.per.ip is %d", connection.peer, self.max_connections_per_ip)
+            return False
+        self._connections.add(connection)
+        self._per_ip[connection.peer_host] += 1
+        return True
+
+    def connection_closed(self, connection: Connection) -> None:
+        if connection not in self._connections:
+            return
+        self._connections.discard(connection)
+        self._per_ip[connection.peer_host] -= 1
+        if not self._per_ip[connection.peer_host]:
+            del self._per_ip[connection.peer_host]
+        self.dispatcher.connection_closed(connection)
+        if not self._connections and self._all_closed is not None and not self._all_closed.done():
+            self._all_closed.set_result(None)
+
+    def serve(self, connection: Connection, frame: memoryview, reply: Reply) -> None:
+        self.dispatcher.serve(connection, frame, reply)

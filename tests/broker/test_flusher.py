@@ -1,0 +1,128 @@
+import asyncio
+from collections.abc import Awaitable, Callable
+from random import Random
+
+import pytest
+from ottla.broker.flusher import Flusher
+from ottla.protocol.errors import KafkaError
+from ottla.storage.config import LogConfig
+from ottla.storage.log import Log
+from support.batches import batch
+from support.power_cut import PowerCutFiles
+
+
+def with_a_log(test: Callable[[Flusher, Log, PowerCutFiles], Awaitable[None]]) -> None:
+    async def run() -> None:
+        files = PowerCutFiles()
+        files.make_directory("/data/t-0")
+        flusher = Flusher()
+        await test(flusher, Log.open("/data/t-0", files=files, config=LogConfig(), now_ms=0, clean=False), files)
+        await flusher.close()
+
+    asyncio.run(run())
+
+
+def append(log: Log, *values: bytes) -> int:
+    """Append one batch and return the offset behind it."""
+    return log.append(memoryview(batch(*values)), leader_epoch=0, now_ms=0).last_offset + 1
+
+
+def test_who_waits_is_told_when_the_bytes_are_on_the_disk() -> None:
+    async def test(flusher: Flusher, log: Log, files: PowerCutFiles) -> None:
+        end_offset = append(log, b"a")
+        told: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
+        flusher.wait(log, end_offset, told.set_result)
+        assert await told is None
+        assert log.recovery_point == end_offset
+
+    with_a_log(test)
+
+
+def test_all_that_is_appended_in_one_round_shares_one_sync() -> None:
+    async def test(flusher: Flusher, log: Log, files: PowerCutFiles) -> None:
+        begun = 0
+        begin = log.begin_flush
+
+        class Counted:
+            """The log, with its flushes counted."""
+
+            def __getattr__(self, name: str) -> object:
+                return getattr(log, name)
+
+            def begin_flush(self) -> object:
+                nonlocal begun
+                begun += 1
+                return begin()
+
+        counted = Counted()
+        told: list[Exception | None] = []
+        for value in (b"a", b"b", b"c"):
+            flusher.wait(counted, append(log, value), told.append)  # type: ignore[arg-type]
+        await flusher.settled()
+        assert (told, begun) == ([None, None, None], 1)
+
+    with_a_log(test)
+
+
+def test_what_is_appended_while_a_sync_runs_waits_for_the_next() -> None:
+    async def test(flusher: Flusher, log: Log, files: PowerCutFiles) -> None:
+        told: list[str] = []
+
+        def first(error: Exception | None) -> None:
+            told.append(f"first {error}")
+            flusher.wait(log, append(log, b"b"), lambda error: told.append(f"second {error}"))
+
+        flusher.wait(log, append(log, b"a"), first)
+        await flusher.settled()
+        assert told == ["first None", "second None"]
+        assert log.recovery_point == 2
+
+    with_a_log(test)
+
+
+def test_a_failed_sync_is_told_to_all_and_poisons_the_log() -> None:
+    async def test(flusher: Flusher, log: Log, files: PowerCutFiles) -> None:
+        files.fail_next_sync(Random(1))
+        told: list[Exception | None] = []
+        flusher.wait(log, append(log, b"a"), told.append)
+        flusher.wait(log, append(log, b"b"), told.append)
+        await flusher.settled()
+        assert [isinstance(error, OSError) for error in told] == [True, True]
+        with pytest.raises(KafkaError):
+            append(log, b"c")
+
+    with_a_log(test)
+
+
+def test_who_waits_on_a_poisoned_log_is_told_why() -> None:
+    async def test(flusher: Flusher, log: Log, files: PowerCutFiles) -> None:
+        files.fail_next_sync(Random(1))
+        end_offset = append(log, b"a")
+        flusher.flush_soon(log)
+        await flusher.settled()
+        with pytest.raises(KafkaError):
+            await asyncio.wait_for(flusher.flush(log), 5)
+        assert end_offset == 1
+
+    with_a_log(test)
+
+
+def test_a_wait_past_its_deadline_is_told_so_and_only_it() -> None:
+    async def test(flusher: Flusher, log: Log, files: PowerCutFiles) -> None:
+        told: list[str] = []
+        end_offset = append(log, b"a")
+        flusher.wait(log, end_offset, lambda error: told.append(f"late {type(error).__name__}"), deadline=1.0)
+        flusher.wait(log, end_offset, lambda error: told.append(f"patient {error}"), deadline=3.0)
+        flusher.expire(2.0)
+        assert told == ["late TimeoutError"]
+        await flusher.settled()
+        assert told == ["late TimeoutError", "patient None"]
+
+    with_a_log(test)
+
+
+def test_nothing_to_sync_is_told_at_once() -> None:
+    async def test(flusher: Flusher, log: Log, files: PowerCutFiles) -> None:
+        await asyncio.wait_for(flusher.flush(log), 5)
+
+    with_a_log(test)
