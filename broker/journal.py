@@ -208,12 +208,10 @@ class Journal(Generic[R]):
         self._own(self._decide(decision)).add_done_callback(lambda _: self._keys.discard(key))
 
     async def close(self) -> None:
-        """Finish what is under way, then close the log."""
+        """Finish what is under way, then close the log. KafkaError when it is poisoned or the last sync fails."""
         while self._tasks:
             await asyncio.wait(self._tasks)
-        if self._failed is None:
-            await self._flusher.flush(self._log)
-        self._log.close()
+        await asyncio.to_thread(self._log.close)
 
     async def _decide(self, decision: Callable[[], tuple[Sequence[R], T]]) -> T:
         async with self._turn:
@@ -303,6 +301,7 @@ class Journal(Generic[R]):
             if len(kept) == SNAPSHOTS_KEPT:
                 # With one less, a damaged snapshot would leave nothing to begin from but the whole log.
                 self._log.delete_before(kept[-1])
+                self._log.sweep(now_ms)
         except OSError as error:
             # The log is whole without it: say so, and try again when it has grown by as much again.
             log.warning("%s: no snapshot could be written: %s", self._directory, error)
