@@ -15,8 +15,10 @@ and may be missing in directories of older brokers. Keys we do not know are kept
 
 from __future__ import annotations
 
+import os
 import re
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from .checkpoint import CorruptCheckpoint, parse_number, read_if_present
@@ -40,6 +42,14 @@ class MetaProperties:
     node_id: int
     directory_id: UUID | None
     others: dict[str, str] = field(default_factory=dict)
+
+
+class ForeignDirectory(Exception):
+    """The directory belongs to another node, or another cluster."""
+
+    def __init__(self, directory: str, found: MetaProperties, node_id: int, cluster_id: str | None) -> None:
+        ours = f"node {node_id}" + (f" of cluster {cluster_id}" if cluster_id else "")
+        super().__init__(f"{directory} belongs to node {found.node_id} of cluster {found.cluster_id}, not to {ours}")
 
 
 def encode(properties: MetaProperties) -> bytes:
@@ -81,6 +91,28 @@ def read(files: Files, path: str) -> MetaProperties | None:
 def write(files: Files, path: str, properties: MetaProperties) -> None:
     """Durable on return: bytes and name."""
     files.replace_bytes(path, encode(properties))
+
+
+def claim(
+    files: Files, directory: str, *, node_id: int, cluster_id: str | None, new_id: Callable[[], UUID]
+) -> MetaProperties:
+    """Whose `directory` is: as its file says, else from now on `node_id`'s, durably.
+
+    A directory without the file goes to the cluster `cluster_id` or, if that is None, to one of its own. An id it
+    lacks is made. Raises ForeignDirectory, CorruptCheckpoint, OSError.
+    """
+    path = os.path.join(directory, FILE_NAME)
+    found = read(files, path)
+    if found is None:
+        identity = MetaProperties(cluster_id or format_uuid(new_id()), node_id, new_id())
+    elif found.node_id != node_id or cluster_id not in (None, found.cluster_id):
+        raise ForeignDirectory(directory, found, node_id, cluster_id)
+    elif found.directory_id is None:
+        identity = replace(found, directory_id=new_id())
+    else:
+        return found
+    write(files, path, identity)
+    return identity
 
 
 def _parse_directory_id(text: str | None, path: str) -> UUID | None:

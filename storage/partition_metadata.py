@@ -12,7 +12,6 @@ the owner of the catalog to judge. Kafka's class: `PartitionMetadataFile`.
 from __future__ import annotations
 
 import base64
-import re
 from uuid import UUID
 
 from .checkpoint import CorruptCheckpoint, read_if_present
@@ -20,8 +19,6 @@ from .files import Files
 
 FILE_NAME = "partition.metadata"
 VERSION = 0
-
-_FIELD = re.compile(r"(?P<name>\w+):\s+(?P<value>\S+)")
 
 
 def format_uuid(value: UUID) -> str:
@@ -47,14 +44,14 @@ def encode(topic_id: UUID) -> bytes:
 
 
 def decode(data: bytes, *, path: str) -> UUID:
-    """The topic id; CorruptCheckpoint names `path` and the line that is wrong."""
-    fields = dict(_parse_line(line, path) for line in data.decode("utf-8", "replace").splitlines())
-    if set(fields) != {"version", "topic_id"}:
-        raise CorruptCheckpoint(path, f"has the fields {sorted(fields)}, not version and topic_id")
-    if fields["version"] != str(VERSION):
-        raise CorruptCheckpoint(path, f"is of version {fields['version']}, only {VERSION} is known")
+    """The topic id; CorruptCheckpoint names `path` and what is wrong."""
+    lines = data.decode("utf-8", "replace").splitlines()
+    if len(lines) != 2 or not lines[1].startswith("topic_id: "):
+        raise CorruptCheckpoint(path, f"is not a version and a topic_id, but {lines}")
+    if lines[0] != f"version: {VERSION}":
+        raise CorruptCheckpoint(path, f"begins with {lines[0]!r}, not with version {VERSION}")
     try:
-        topic_id = parse_uuid(fields["topic_id"])
+        topic_id = parse_uuid(lines[1].removeprefix("topic_id: ").strip())
     except ValueError as error:
         raise CorruptCheckpoint(path, str(error)) from error
     if topic_id.int == 0:
@@ -71,10 +68,3 @@ def read(files: Files, path: str) -> UUID | None:
 def write(files: Files, path: str, topic_id: UUID) -> None:
     """Durable on return: bytes and name."""
     files.replace_bytes(path, encode(topic_id))
-
-
-def _parse_line(line: str, path: str) -> tuple[str, str]:
-    match = _FIELD.fullmatch(line)
-    if match is None:
-        raise CorruptCheckpoint(path, f"has the malformed line {line!r}")
-    return match["name"], match["value"]

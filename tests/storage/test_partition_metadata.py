@@ -37,12 +37,12 @@ def test_a_torn_file_is_never_believed(topic_id: UUID, data: st.DataObject):
 @pytest.mark.parametrize(
     ("damaged", "why"),
     [
-        (b"version: 1\ntopic_id: az_CF4hiQ5S6mSGq4iNvsA", "is of version 1"),
+        (b"version: 1\ntopic_id: az_CF4hiQ5S6mSGq4iNvsA", "begins with 'version: 1'"),
         (b"version: 0\ntopic_id: AAAAAAAAAAAAAAAAAAAAAA", "the zero topic id"),
         (b"version: 0\ntopic_id: az_CF4hiQ5S6mSGq4iNvs%", "not the base64 form of 16 bytes"),
-        (b"version 0\n", "malformed line 'version 0'"),
-        (b"version: 0\ntopic: x", "has the fields"),
-        (b"\0\0\0\0", "malformed line"),
+        (b"version 0\n", "not a version and a topic_id"),
+        (b"version: 0\ntopic: x", "not a version and a topic_id"),
+        (b"\0\0\0\0", "not a version and a topic_id"),
         (b"version: 0\ntopic_id: \xff\xfe", "not the base64 form"),
     ],
 )
