@@ -69,7 +69,7 @@ def describe_cluster(broker: Broker, context: RequestContext, request: Message) 
     asked = request.endpoint_type
     if asked != EndpointType.BROKER:
         return _not_such_an_endpoint(context, asked)
-    address = broker.endpoint(context)
+    address = broker.advertised(context)
     node = Message(
         broker_id=broker.node_id,
         host=address.host,

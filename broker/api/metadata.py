@@ -40,7 +40,7 @@ def metadata(broker: Broker, context: RequestContext, request: Message) -> Messa
     if missing and request.allow_auto_topic_creation and broker.config.flag("auto.create.topics.enable"):
         _create_behind_the_answer(broker, missing)
     operations = TOPIC_OPERATIONS if request.include_topic_authorized_operations else OPERATIONS_NOT_ASKED
-    address = broker.endpoint(context)
+    address = broker.advertised(context)
     node_id = broker.node_id
     return Message(
         brokers=[Message(node_id=node_id, host=address.host, port=address.port, rack=broker.config["broker.rack"])],

@@ -27,53 +27,49 @@ async def delete_records(broker: Broker, context: RequestContext, request: Messa
     for topic in request.topics:
         for partition in topic.partitions:
             wanted.setdefault(topic.name, {})[partition.partition_index] = partition.offset
-    topics = [
-        Message(name=name, partitions=[_delete(broker, name, index, offset) for index, offset in offsets.items()])
-        for name, offsets in wanted.items()
-    ]
-    # What was asked to be gone shall not come back after a crash: the new starts are kept in a checkpoint.
-    await broker.write_checkpoints()
+    topics = []
+    for name, offsets in wanted.items():
+        partitions = [await _delete(broker, name, index, offset) for index, offset in offsets.items()]
+        topics.append(Message(name=name, partitions=partitions))
     return Message(topics=topics)
 
 
-def _delete(broker: Broker, topic: str, index: int, offset: int) -> Message:
+async def _delete(broker: Broker, topic: str, index: int, offset: int) -> Message:
     try:
-        low_watermark = _delete_before(broker, topic, index, offset)
+        partition = _deletable(broker, topic, index)
+        low_watermark = await _move_start(partition, offset)
     except KafkaError as refusal:
         return Message(partition_index=index, low_watermark=NO_LOW_WATERMARK, error_code=refusal.code)
     return Message(partition_index=index, low_watermark=low_watermark, error_code=ErrorCode.NONE)
 
 
-def _delete_before(broker: Broker, topic: str, index: int, offset: int) -> int:
+def _deletable(broker: Broker, topic: str, index: int) -> Partition:
     known = broker.catalog.topics.get(topic)
-    partition = broker.partitions.find(topic, index)
     if known is None or not 0 <= index < len(known.partitions):
         raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"there is no partition {topic}-{index}")
     if is_internal(topic):
         raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION, f"Cannot delete records of internal topic {topic}")
+    partition = broker.partitions.find(topic, index)
     if partition is None:
         raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"{topic}-{index} has no log")
-    policy = broker.config.topic(known.configs).words("cleanup.policy")
-    if policy == ("compact",):
+    if broker.config.topic(known.configs).words("cleanup.policy") == ("compact",):
         raise KafkaError(
             ErrorCode.POLICY_VIOLATION, f"Records of {topic} can not be deleted due to the configured policy"
         )
-    return _move_start(partition, offset)
+    return partition
 
 
-def _move_start(partition: Partition, offset: int) -> int:
+async def _move_start(partition: Partition, offset: int) -> int:
     high_watermark = partition.high_watermark
     target = high_watermark if offset == TO_HIGH_WATERMARK else offset
     if not 0 <= target <= high_watermark:
         raise KafkaError(
             ErrorCode.OFFSET_OUT_OF_RANGE,
-            f"Cannot increment the log start offset of {partition.name} to offset {offset}, which is larger than "
-            f"the high watermark {high_watermark}",
+            f"{partition.name} cannot begin at {offset}: its high watermark is {high_watermark}",
         )
-    if target > partition.log.log_start_offset:
-        partition.log.delete_before(target)
-        partition.wake_all()
-    return partition.log.log_start_offset
+    if target <= partition.log.log_start_offset:
+        return partition.log.log_start_offset
+    return await partition.delete_before(target)
 
 
 HANDLERS: dict[ApiKey, Handler] = {ApiKey.DELETE_RECORDS: delete_records}
