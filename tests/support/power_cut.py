@@ -244,7 +244,7 @@ class PowerCutFiles(Files):
 
 
 class PowerCutFile(File):
-    """One opened name of a PowerCutFiles; the file behind it is found or made on first use."""
+    """One opened name of a PowerCutFiles; the file behind it is found (by a write: made) on first use."""
 
     __slots__ = ("_closed", "_files", "_node")
 
@@ -256,7 +256,7 @@ class PowerCutFile(File):
 
     def write(self, data: Data, position: int) -> None:
         with self._files._powered():
-            node = self._take()
+            node = self._take(create=True)
             data = bytes(data)
             growth_bytes = max(0, position + len(data) - len(node.live))
             missing_bytes = growth_bytes - self._files._take_room(growth_bytes)
@@ -282,7 +282,7 @@ class PowerCutFile(File):
 
     def truncate(self, size_bytes: int) -> None:
         with self._files._powered():
-            node = self._take()
+            node = self._take(create=True)
             self._files._give_room(len(node.live) - size_bytes)
             node.change(Truncate(size_bytes))
             self._files._count_change()
@@ -311,11 +311,11 @@ class PowerCutFile(File):
             self._closed = True
             self._files._open.discard(self)
 
-    def _take(self) -> FileNode:
+    def _take(self, *, create: bool = False) -> FileNode:
         if self._closed:
             raise FileClosed(errno.EBADF, "closed", self.path)
         if self._node is None:
-            self._node = self._files._take_file(self.path)
+            self._node = self._files._take_file(self.path) if create else self._files._file_node(self.path)
             self._files._open.add(self)
         return self._node
 
