@@ -18,6 +18,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -217,8 +219,9 @@ def _who_we_are() -> Message:
 
 
 def _reason(error: OSError) -> str:
-    """The system's words without its numbers: several addresses of one name make a list of them."""
-    return (error.strerror or str(error)).rstrip(".")
+    """The system's own words.  asyncio puts an address into them, and makes one error of those of several addresses."""
+    number = error.errno or int((re.search(r"\[Errno (\d+)\]", str(error)) or [0, 0])[1])
+    return os.strerror(number) if number > 0 else (error.strerror or str(error)).rstrip(".")
 
 
 def _detail(error: Exception) -> str:

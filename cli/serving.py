@@ -1,0 +1,102 @@
+"""Runs the broker of `ottla serve`: start, say so, wait for a signal, stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import shutil
+import signal
+import sys
+import time
+
+from .. import __version__
+from ..broker.app import Broker
+from ..broker.config_loading import LoadedConfig
+from ..broker.journal import JournalDamaged
+from ..broker.listeners import as_reached
+from ..storage.checkpoint import CorruptCheckpoint
+from ..storage.directory import LockedError
+from ..storage.meta_properties import ForeignDirectory
+from .errors import FAILED, CommandError
+from .loading_display import LoadingDisplay
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+log = logging.getLogger(__name__)
+
+
+def run_broker(loaded: LoadedConfig, *, started_at: float, shows_progress: bool) -> list[str]:
+    """Run until a signal asks to stop; returns what went wrong while stopping.
+
+    `started_at` is the reading of `time.perf_counter` that the start line counts from.
+    """
+    return asyncio.run(_run(loaded, started_at, shows_progress))
+
+
+async def _run(loaded: LoadedConfig, started_at: float, shows_progress: bool) -> list[str]:
+    stop = asyncio.Event()
+    _stop_on_signals(stop)
+    if loaded.without_effect:
+        log.info("ignored: %s (Kafka's settings, without meaning here)", ", ".join(loaded.without_effect))
+    broker = await _start(loaded, LoadingDisplay(sys.stderr if shows_progress else None))
+    log.info("%s", _start_line(broker, time.perf_counter() - started_at))
+    log.info("in another terminal, type:  %s", _what_to_type(broker))
+    await stop.wait()
+    log.info("stopping; a second signal ends at once")
+    problems = await broker.stop()
+    log.info("stopped")
+    return problems
+
+
+async def _start(loaded: LoadedConfig, display: LoadingDisplay) -> Broker:
+    try:
+        return await Broker.start(loaded.config, on_progress=display.show)
+    except (LockedError, ForeignDirectory, CorruptCheckpoint, JournalDamaged) as error:
+        raise CommandError(str(error), exit_code=FAILED) from error
+    except OSError as error:
+        raise CommandError(f"cannot start: {error}", exit_code=FAILED) from error
+    finally:
+        display.close()
+
+
+def _stop_on_signals(stop: asyncio.Event) -> None:
+    """The first signal asks for a clean stop, the second one ends the process."""
+    loop = asyncio.get_running_loop()
+
+    def on_signal() -> None:
+        if stop.is_set():
+            os._exit(FAILED)
+        stop.set()
+
+    for each in _SIGNALS:
+        try:
+            loop.add_signal_handler(each, on_signal)
+        except NotImplementedError:  # Windows: its loops have no signals, the interpreter has.
+            signal.signal(each, lambda *_: loop.call_soon_threadsafe(on_signal))
+
+
+def _start_line(broker: Broker, seconds: float) -> str:
+    listeners = ", ".join(map(str, broker.bound.values()))
+    count = broker.partitions.count
+    return (
+        f"Ottla {__version__} listens on {listeners}; data in {os.path.abspath(broker.directory.path)},"
+        f" {count} partition{'' if count == 1 else 's'}; ready in {seconds:.2f} s"
+    )
+
+
+def _what_to_type(broker: Broker) -> str:
+    """A first command for a person who sees a broker for the first time."""
+    (first, *_) = broker.config.advertised_listeners
+    reached_at = "127.0.0.1" if first.host == "" else None
+    address = as_reached(first, bound_port=broker.bound[first.name].port, reached_at=reached_at).address
+    server = "" if address in ("127.0.0.1:9092", "localhost:9092") else f" --bootstrap-server {address}"
+    return f"{_program()} topics create hello{server}"
+
+
+def _program() -> str:
+    """How this program is called from a shell."""
+    if shutil.which("ottla"):
+        return "ottla"
+    path = os.path.relpath(sys.argv[0])
+    return "python -m ottla" if path.endswith("__main__.py") else path
