@@ -175,9 +175,7 @@ class ApacheKafka:
     `setpriv` exists (Linux) the JVM dies with the test process, however that ends.
     """
 
-    def __init__(
-        self, directory: Path, settings: Mapping[str, str] | None = None, *, heap: str = "512m"
-    ) -> None:
+    def __init__(self, directory: Path, settings: Mapping[str, str] | None = None, *, heap: str = "512m") -> None:
         self.directory = directory
         self.log_directory = directory / "data"
         self.port, self._controller_port = free_ports(2)
@@ -220,9 +218,7 @@ class ApacheKafka:
             run_tool("kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(properties))
         command = [*_die_with_parent(), *java_command("kafka.Kafka", str(properties), heap=self._heap)]
         with self._output_file.open("ab") as output:
-            self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
-            )
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
         self._wait_until_it_answers(time.monotonic() + timeout_s)
 
     def stop(self, *, timeout_s: float = 30) -> None:

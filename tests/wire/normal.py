@@ -1,0 +1,166 @@
+"""What may differ between Apache Kafka's answer and ours, by name; everything else is compared as it is.
+
+A response is made *normal* before it is compared:
+
+- `topic_id`: the topic's name in its place ("#id of orders"), as learnt from answers that carry both; an id
+  the scenario made up stays as it is.  `producer_id`, `session_id`: numbered in the order a scenario meets them.
+- `cluster_id`, the port, the log directory, disk sizes: "#cluster id" and so on, when they are what the broker
+  under test really has.
+- `finalized_features_epoch`: "#epoch", a count of all that happened in the metadata log.
+- addresses in setting values: "#address"; that of the controller's listener, which we have not, is left out.
+- times within an hour of the run: "#now", also inside messages.
+- record batches are taken apart; a step noted `recompressed` is compared without sizes.
+- error -1, UNKNOWN_SERVER_ERROR, is what Apache Kafka answers when it trips over its input: any refusal of ours
+  will do there, with any message.
+- lists whose order Apache Kafka takes from a hash map are sorted (UNORDERED).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+
+from support.handmade import OVERHEAD_BYTES, read_batches
+from support.schema import JSON, ZERO_UUID
+from support.wire import Api
+
+HOUR_MS = 3_600_000
+UNKNOWN_SERVER_ERROR = -1
+
+# Response lists in hash order, and what to sort them by.
+UNORDERED: dict[tuple[Api, str], str] = {
+    (Api.DELETE_TOPICS, "responses"): "name",  # shuffled on purpose
+    (Api.METADATA, "topics"): "name",
+    (Api.DESCRIBE_CONFIGS, "configs"): "name",
+}
+
+
+@dataclass(slots=True)
+class Normal:
+    """The facts of one broker's run, and what it has taught about ids so far."""
+
+    port: int
+    log_directory: str
+    now_ms: int
+    cluster_id: str | None
+    _names: dict[str, str] = field(default_factory=dict)
+    _numbers: dict[tuple[str, int], int] = field(default_factory=dict)
+
+    def begin(self) -> None:
+        """A new scenario: numbering starts again."""
+        self._numbers.clear()
+
+    def response(self, api: Api | None, message: JSON, *, request: bytes, notes: frozenset[str]) -> JSON:
+        self._learn(message)
+        return self._value("", message, api, request, notes)
+
+    def _learn(self, value: JSON) -> None:
+        if isinstance(value, list):
+            for each in value:
+                self._learn(each)
+        if isinstance(value, dict):
+            if value.get("topic_id", ZERO_UUID) != ZERO_UUID and value.get("name"):
+                self._names[value["topic_id"]] = value["name"]
+            for each in value.values():
+                self._learn(each)
+
+    def _value(self, name: str, value: JSON, api: Api | None, request: bytes, notes: frozenset[str]) -> JSON:
+        if isinstance(value, dict):
+            return {key: self._value(key, each, api, request, notes) for key, each in value.items()}
+        if isinstance(value, list):
+            listed = [self._value(name, each, api, request, notes) for each in value]
+            order = UNORDERED.get((api, name)) if api is not None else None
+            return sorted(listed, key=lambda each: str(each[order])) if order else listed
+        if name == "records" and isinstance(value, bytes):
+            return self._records(value, notes)
+        if name == "topic_id":
+            return self._topic_id(value, request)
+        if name in ("producer_id", "session_id"):
+            return value if (value <= 0 and name == "session_id") or value < 0 else self._number(name, value)
+        if isinstance(value, str):
+            return self._text(name, value)
+        if isinstance(value, int) and not isinstance(value, bool):
+            return self._integer(name, value)
+        return value.hex() if isinstance(value, bytes) else value
+
+    def _topic_id(self, value: str, request: bytes) -> str:
+        if value in self._names:
+            return f"#id of {self._names[value]}"
+        return value if value == ZERO_UUID or bytes.fromhex(value) in request else "#some id"
+
+    def _number(self, name: str, value: int) -> str:
+        known = [key for key in self._numbers if key[0] == name]
+        return f"#{name} {self._numbers.setdefault((name, value), len(known) + 1)}"
+
+    def _text(self, name: str, value: str) -> str:
+        if name == "cluster_id":
+            return "#cluster id"
+        value = value.replace(self.log_directory, "#log directory")
+        value = re.sub(r"(?<=@|/)127\.0\.0\.1:\d+", "#address", value).replace(",CONTROLLER://#address", "")
+        return re.sub(r"\d{13}", lambda found: str(self._integer("", int(found[0]))), value)
+
+    def _integer(self, name: str, value: int) -> JSON:
+        if name == "port":
+            return "#port" if value == self.port else value
+        if name == "finalized_features_epoch":
+            return "#epoch" if value > 0 else value
+        if name in ("total_bytes", "usable_bytes"):
+            return "#disk" if value > 0 else value
+        return "#now" if abs(value - self.now_ms) < HOUR_MS else value
+
+    def _records(self, data: bytes, notes: frozenset[str]) -> JSON:
+        found, rest = read_batches(data)
+        taken = []
+        for batch in found:
+            read = asdict(batch)
+            if "recompressed" in notes:
+                read.pop("size")
+            taken.append(self._value("", read, None, b"", notes))
+        return {
+            "batches": taken,
+            "cut short": None if not rest else f"{len(rest)} bytes" if len(rest) > OVERHEAD_BYTES else rest.hex(),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """`golden` is what Apache Kafka said, `ours` what the broker under test said."""
+
+    family: str
+    scenario: str
+    step: str
+    path: str
+    golden: JSON
+    ours: JSON
+
+    @property
+    def name(self) -> tuple[str, str, str, str]:
+        return self.family, self.scenario, self.step, self.path
+
+    def __str__(self) -> str:
+        return f"{self.family} / {self.scenario} / {self.step}: {self.path}: {self.golden!r} became {self.ours!r}"
+
+
+def compare(golden: JSON, ours: JSON, path: str = "") -> Iterator[tuple[str, JSON, JSON]]:
+    """Where two normal values part: (path, golden, ours)."""
+    if isinstance(golden, dict) and isinstance(ours, dict):
+        golden, ours = _tripped(golden, ours)
+        for name in [*golden, *(extra for extra in ours if extra not in golden)]:
+            where = f"{path}.{name}" if path else name
+            if name not in golden or name not in ours:
+                yield where, golden.get(name, "(absent)"), ours.get(name, "(absent)")
+            else:
+                yield from compare(golden[name], ours[name], where)
+    elif isinstance(golden, list) and isinstance(ours, list) and len(golden) == len(ours):
+        for at, (theirs, mine) in enumerate(zip(golden, ours, strict=True)):
+            yield from compare(theirs, mine, f"{path}.{at}")
+    elif golden != ours:
+        yield path, golden, ours
+
+
+def _tripped(golden: dict[str, JSON], ours: dict[str, JSON]) -> tuple[dict[str, JSON], dict[str, JSON]]:
+    if golden.get("error_code") != UNKNOWN_SERVER_ERROR or ours.get("error_code") == 0:
+        return golden, ours
+    refusal = {"error_code": "#refused", "error_message": "#any"}
+    return golden | refusal, ours | refusal
