@@ -1,0 +1,104 @@
+"""The broker that all interop tests talk to: Ottla, unless the environment says another.
+
+`OTTLA_TEST_BOOTSTRAP=host:port` takes a broker that runs already (tests that stop or start one are skipped then);
+`OTTLA_TEST_BOOTSTRAP=apache-kafka` starts Apache Kafka in Ottla's place: what it fails there, the test has wrong.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka.admin import AdminClient, NewTopic
+from support.apache_kafka import ApacheKafka, why_java_is_absent
+from support.broker import BrokerProcess
+
+GIVEN = os.environ.get("OTTLA_TEST_BOOTSTRAP", "")
+APACHE_KAFKA = "apache-kafka"
+DEADLINE_S = 30
+
+
+@dataclass(frozen=True)
+class GivenBroker:
+    """A broker that somebody else started."""
+
+    bootstrap: str
+
+
+StartedBroker = BrokerProcess | ApacheKafka
+
+
+def _new_broker(directory: Path, settings: dict[str, str]) -> StartedBroker:
+    if GIVEN == APACHE_KAFKA:
+        if reason := why_java_is_absent():
+            pytest.skip(reason)
+        return ApacheKafka(directory, settings)
+    return BrokerProcess(directory, settings)
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GivenBroker | StartedBroker]:
+    """One broker for the whole run; tests keep apart by the names of their topics."""
+    if GIVEN and GIVEN != APACHE_KAFKA:
+        yield GivenBroker(GIVEN)
+        return
+    with _new_broker(tmp_path_factory.mktemp("broker"), {}) as started:
+        yield started
+
+
+@pytest.fixture
+def own_broker(tmp_path: Path) -> Iterator[Callable[..., StartedBroker]]:
+    """Start a broker that the test may stop, kill and look into: `own_broker({"num.partitions": "3"})`."""
+    if GIVEN and GIVEN != APACHE_KAFKA:
+        pytest.skip("this test stops or starts a broker, and was given one that is not its own")
+    with ExitStack() as stack:
+
+        def start(settings: dict[str, str] | None = None) -> StartedBroker:
+            return stack.enter_context(_new_broker(tmp_path / "broker", settings or {}))
+
+        yield start
+
+
+@pytest.fixture
+def bootstrap(broker: GivenBroker | StartedBroker) -> str:
+    return broker.bootstrap
+
+
+@pytest.fixture
+def topic_name(request: pytest.FixtureRequest) -> Callable[..., str]:
+    """A name for a topic that no other test and no other run has."""
+
+    def name(word: str = "") -> str:
+        test = re.sub(r"[^a-z0-9]+", "-", f"{request.node.originalname} {word}".lower()).strip("-")
+        return f"{test[:60]}-{uuid.uuid4().hex[:8]}"
+
+    return name
+
+
+@pytest.fixture
+def make_topic(bootstrap: str, topic_name: Callable[..., str]) -> Iterator[Callable[..., str]]:
+    """Create a topic and tell its name: `make_topic(partitions=3, config={"retention.ms": "1000"})`."""
+    made: list[str] = []
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+
+    def make(*, partitions: int = 1, config: dict[str, str] | None = None, word: str = "") -> str:
+        name = topic_name(word)
+        wait_for_all(admin.create_topics([NewTopic(name, partitions, 1, config=config or {})]))
+        made.append(name)
+        return name
+
+    yield make
+    if made and GIVEN:  # leave a broker that others use as it was
+        for future in admin.delete_topics(made).values():
+            future.exception(DEADLINE_S)
+
+
+def wait_for_all(futures: dict[Any, Any]) -> dict[Any, Any]:
+    return {name: future.result(DEADLINE_S) for name, future in futures.items()}
