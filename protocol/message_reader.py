@@ -36,6 +36,7 @@ from .schemas import Field, Kind, Struct
 from .wire import (
     SHORT_ARRAY,
     Body,
+    MessageReader,
     Reader,
     array_reader,
     bytes_reader,
@@ -46,10 +47,6 @@ from .wire import (
     string_reader,
     uuid_of,
 )
-
-MessageReader = Callable[[Body, int, int], tuple[Any, int]]
-
-_MAX_TAGGED_STRUCTS = 10_000
 
 _ERRORS = {int(code): code for code in ErrorCode}
 
@@ -85,13 +82,13 @@ class _ReaderCompiler:
         function: MessageReader = self._source.compile(f"reader of {self._schema.name}")
         return function
 
-    def compile_field(self, field: Field) -> Reader:
+    def compile_field(self, field: Field) -> MessageReader:
+        """The reader of a field that stands alone, as a tagged field does."""
         self._source.line("end = len(b)")
-        self._source.line(f"left = {_MAX_TAGGED_STRUCTS}")
         value = self._field(field, True)
         self._flush()
         self._source.line(f"return {value}, p")
-        function: Reader = self._source.compile(f"reader of {field.name}")
+        function: MessageReader = self._source.compile(f"reader of {field.name}")
         return function
 
     def _struct(self, schema: Struct) -> str:
@@ -116,7 +113,7 @@ class _ReaderCompiler:
         self._source.line(f"{made} = {message}")
         with self._source.block("if b[p]:"):
             known = self._source.bind("known", readers)
-            self._source.line(f"found, p = {self._read_tags}(b, p, {known})")
+            self._source.line(f"found, p = {self._read_tags}(b, p, left, {known})")
             self._source.line(f"{made}.__dict__.update(found)")
         self._source.line("else: p += 1")
         return made
@@ -247,8 +244,7 @@ def _item_reader(field: Field, *, compact: bool, nullable: bool) -> Reader:
             return read_uuid
 
 
-def _alone_reader(field: Field) -> Reader:
-    """The reader of a field that stands alone, as a tagged field does: a message of that field only."""
+def _alone_reader(field: Field) -> MessageReader:
     return _ReaderCompiler(Struct(field.name, is_flexible=True, fields=(), absent=())).compile_field(field)
 
 

@@ -25,11 +25,11 @@ from typing import NamedTuple
 
 from .apis import ApiKey, request_header_version, response_header_version
 from .errors import MalformedMessage
-from .message_reader import Message, MessageReader, compile_reader
+from .message_reader import Message, compile_reader
 from .message_writer import compile_writer
 from .primitives import pack_classic_string, read_classic_string, skip_tags
 from .schemas import Direction, has_records, load
-from .wire import Body, Writer
+from .wire import Body, MessageReader, Writer
 
 Buffer = bytes | bytearray | memoryview
 

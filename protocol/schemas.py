@@ -146,10 +146,10 @@ def load(key: int, version: int, direction: Direction) -> Struct:
     if version not in versions:
         raise MalformedMessage(f"{api.name} has no version {version}")
     others = {versions[0], versions[-1], *_MIDDLE_VERSIONS.get((api, direction), ())} - {version}
-    return _merge(
-        _read_message(api, version, direction),
-        [_read_message(api, other, direction) for other in sorted(others, reverse=True)],
-    )
+    struct = _read_message(api, version, direction)
+    for other in sorted(others, reverse=True):
+        struct = _merge(struct, _read_message(api, other, direction))
+    return struct
 
 
 def has_records(schema: Struct) -> bool:
@@ -268,28 +268,23 @@ def _implicit_default(kafka_type: str) -> object:
             return 0
 
 
-def _merge(struct: Struct, others: list[Struct]) -> Struct:
-    """`struct` with what the same struct has in `others`, the first of them going before the later ones."""
-    fields = tuple(
-        dataclasses.replace(field, struct=_merge(field.struct, _same_struct(field, others))) if field.struct else field
-        for field in struct.fields
+def _merge(struct: Struct, other: Struct) -> Struct:
+    """`struct` and, absent from it, what only `other` has; so too in the structs that both have."""
+    inner = {field.name: field.struct for field in other.all_fields}
+    known = {field.name for field in struct.all_fields}
+    return dataclasses.replace(
+        struct,
+        fields=tuple(_merge_field(field, inner.get(field.name)) for field in struct.fields),
+        absent=(
+            *(_merge_field(field, inner.get(field.name)) for field in struct.absent),
+            *(field for field in other.all_fields if field.name not in known),
+        ),
     )
-    fields = tuple(
-        dataclasses.replace(field, default=field.struct) if isinstance(field.default, Struct) else field
-        for field in fields
-    )
-    known = {field.name for field in struct.fields}
-    absent: list[Field] = []
-    for other in others:
-        absent += (field for field in other.fields if field.name not in known)
-        known.update(field.name for field in other.fields)
-    return Struct(struct.name, struct.is_flexible, fields, tuple(absent))
 
 
-def _same_struct(field: Field, others: list[Struct]) -> list[Struct]:
-    return [
-        other.struct
-        for parent in others
-        for other in parent.fields
-        if other.name == field.name and other.struct is not None
-    ]
+def _merge_field(field: Field, other: Struct | None) -> Field:
+    if field.struct is None or other is None:
+        return field
+    merged = _merge(field.struct, other)
+    default = merged if isinstance(field.default, Struct) else field.default
+    return dataclasses.replace(field, struct=merged, default=default)

@@ -13,7 +13,7 @@ is our bug, and raises whatever Python raises.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -23,6 +23,7 @@ from .primitives import pack_uvarint, read_uvarint
 
 Body = bytes | memoryview
 Reader = Callable[[Body, int], tuple[Any, int]]
+MessageReader = Callable[[Body, int, int], tuple[Any, int]]  # the last: how many structs it may make
 Writer = Callable[[bytearray, Any], None]
 
 MAX_STRING_BYTES = 0x7FFF  # in both forms
@@ -191,7 +192,9 @@ def uuid_of(raw: bytes) -> UUID:
     return UUID(bytes=raw)
 
 
-def read_tags(body: Body, position: int, known: dict[int, tuple[str, Reader]]) -> tuple[dict[str, Any], int]:
+def read_tags(
+    body: Body, position: int, left: int, known: Mapping[int, tuple[str, MessageReader]]
+) -> tuple[dict[str, Any], int]:
     """The known tagged fields by name, the last one of a tag counting; unknown ones are stepped over."""
     found = {}
     count, position = read_uvarint(body, position)
@@ -203,7 +206,7 @@ def read_tags(body: Body, position: int, known: dict[int, tuple[str, Reader]]) -
             raise MalformedMessage(f"a tagged field of {size} bytes, {len(body) - position} are left")
         if tag in known:
             name, read = known[tag]
-            found[name], position = read(body, position)
+            found[name], position = read(body, position, left)
             if position != end:
                 raise MalformedMessage(f"tagged field {tag} is not the {size} bytes it claims")
         position = end
