@@ -146,7 +146,7 @@ def _compress_xerial(data: Buffer) -> bytes:
 def _decompress_snappy(data: Buffer, max_bytes: int) -> bytes:
     view = memoryview(data)
     if view[: len(XERIAL_MAGIC)] != XERIAL_MAGIC:
-        return _decompress_raw(view, max_bytes)
+        return _decompress_raw(view, max_bytes, max_bytes)
     parts: list[bytes] = []
     size = 0
     position = len(_XERIAL_HEADER)
@@ -157,17 +157,18 @@ def _decompress_snappy(data: Buffer, max_bytes: int) -> bytes:
         position += 4
         if not 0 < block_bytes <= len(view) - position:
             raise MalformedMessage(f"snappy: a block of {block_bytes} bytes in {len(view) - position}")
-        parts.append(_decompress_raw(view[position : position + block_bytes], max_bytes - size))
+        parts.append(_decompress_raw(view[position : position + block_bytes], max_bytes - size, max_bytes))
         size += len(parts[-1])
         position += block_bytes
     return b"".join(parts)
 
 
-def _decompress_raw(block: memoryview, max_bytes: int) -> bytes:
+def _decompress_raw(block: memoryview, left_bytes: int, max_bytes: int) -> bytes:
+    """One block, of which `left_bytes` of all `max_bytes` may come."""
     snappy = _cramjam().snappy
     try:
         size = snappy.decompress_raw_len(block)
-        if size > max_bytes:
+        if size > left_bytes:
             raise MalformedMessage(f"SNAPPY data unfolds into more than {max_bytes} bytes")
         return bytes(snappy.decompress_raw(block))
     except _cramjam().DecompressionError as error:

@@ -1,0 +1,77 @@
+"""Building batches: what the header says of the records, and the slips a caller can make."""
+
+import pytest
+from ottla.protocol.compression import Codec
+from ottla.protocol.records import (
+    BatchBuilder,
+    ControlType,
+    TimestampType,
+    build_end_txn_marker,
+    iter_records,
+    read_header,
+)
+
+
+def test_the_header_sums_up_the_records():
+    builder = BatchBuilder(
+        Codec.GZIP,
+        base_offset=10,
+        leader_epoch=4,
+        producer_id=7,
+        producer_epoch=2,
+        base_sequence=30,
+        is_transactional=True,
+    )
+    for timestamp in (500, 900, 300):
+        builder.append(timestamp, b"k", b"v")
+    header = read_header(builder.build())
+    assert (header.base_offset, header.last_offset, header.partition_leader_epoch) == (10, 12, 4)
+    assert (header.base_timestamp, header.max_timestamp, header.record_count) == (500, 900, 3)
+    assert (header.producer_id, header.producer_epoch, header.last_sequence) == (7, 2, 32)
+    assert (header.codec, header.is_transactional, header.is_control) == (Codec.GZIP, True, False)
+
+
+def test_append_returns_the_records_offset():
+    builder = BatchBuilder(base_offset=10)
+    assert [builder.append(0, None, b"v"), builder.append(0, None, b"v", offset=15), builder.append(0, None, b"v")] == [
+        10,
+        15,
+        16,
+    ]
+    header = read_header(builder.build())
+    assert (header.last_offset_delta, header.record_count) == (6, 3)
+
+
+def test_an_offset_that_goes_back_is_our_bug():
+    builder = BatchBuilder(base_offset=10)
+    builder.append(0, None, b"v", offset=12)
+    with pytest.raises(AssertionError):
+        builder.append(0, None, b"v", offset=12)
+
+
+def test_the_size_is_known_before_it_is_built():
+    builder = BatchBuilder()
+    assert builder.size_bytes == 61
+    for _ in range(100):
+        builder.append(0, b"key", b"value", [("h", b"x")])
+    assert builder.size_bytes == len(builder.build())
+
+
+def test_a_batch_can_be_built_with_the_logs_time():
+    builder = BatchBuilder(timestamp_type=TimestampType.LOG_APPEND_TIME)
+    builder.append(100, None, b"a")
+    builder.append(200, None, b"b")
+    assert [record.timestamp for record in iter_records(builder.build(), max_decompressed_bytes=0)] == [200, 200]
+
+
+def test_a_builder_builds_the_same_batch_again():
+    builder = BatchBuilder(Codec.ZSTD)
+    builder.append(0, None, b"v")
+    assert builder.build() == builder.build()
+
+
+def test_only_an_end_has_a_marker_that_ends():
+    with pytest.raises(AssertionError):
+        build_end_txn_marker(
+            ControlType.LEADER_CHANGE, timestamp=0, producer_id=1, producer_epoch=0, coordinator_epoch=0
+        )
