@@ -9,6 +9,7 @@ must be named: compaction (a key is needed), a bound on old timestamps, another 
 
 from dataclasses import dataclass
 
+from ..protocol.batch_header import ATTRIBUTES_POSITION, CODEC_MASK, MAGIC_POSITION, TRANSACTIONAL_BIT
 from ..protocol.compression import Codec, compress, decompress
 from ..protocol.errors import ErrorCode, KafkaError, MalformedMessage
 from ..protocol.records import (
@@ -25,6 +26,8 @@ from ..protocol.records import (
 )
 
 MAGIC = 2
+SMALLEST_LEGACY_RECORD = 14  # the least length that any format's batch or message has behind its length field
+SHOWN_RECORD_ERRORS = 3
 ZSTD_FROM = 7
 NO_TIMESTAMP = -1
 LARGEST_INT64 = 2**63 - 1
@@ -45,13 +48,30 @@ class AppendRules:
 
 
 class RecordsRefused(KafkaError):
-    """A batch that may not be appended; `record_errors` pairs the index of a record with what is wrong with it."""
+    """A batch that may not be appended. `message` is for our log; what the client is told are the other fields.
+
+    `record_errors` pairs the index of a record with what is wrong with it, `client_message` is Kafka's sentence where it
+    sends one, `tells_log_start` whether the answer carries the log start offset: Kafka's does from where the log looked.
+    """
 
     def __init__(
-        self, code: ErrorCode, message: str, record_errors: list[tuple[int, str | None]] | None = None
+        self,
+        code: ErrorCode,
+        message: str,
+        *,
+        record_errors: list[tuple[int, str | None]] | None = None,
+        client_message: str | None = None,
+        tells_log_start: bool = False,
     ) -> None:
         super().__init__(code, message)
         self.record_errors = record_errors or []
+        self.client_message = client_message
+        self.tells_log_start = tells_log_start
+
+
+def _invalid(message: str) -> RecordsRefused:
+    """What the log itself finds wrong with a batch."""
+    return RecordsRefused(ErrorCode.INVALID_RECORD, message, tells_log_start=True)
 
 
 def validate(batch: memoryview, rules: AppendRules, *, version: int, partition: str, now_ms: int) -> memoryview:
@@ -66,7 +86,7 @@ def validate(batch: memoryview, rules: AppendRules, *, version: int, partition: 
     _check_batch(header)
     _check_count(batch, header)
     if rules.needs_keys:
-        _check_keys(batch, rules)
+        _check_keys(batch, rules, partition)
     if not rules.log_append_time:
         _check_timestamps(batch, header, rules, now_ms)
     if rules.compression is not None and rules.compression != header.codec:
@@ -76,50 +96,63 @@ def validate(batch: memoryview, rules: AppendRules, *, version: int, partition: 
     return batch
 
 
+def is_transactional(batch: memoryview) -> bool:
+    """Whether the first batch says that it belongs to a transaction, as far as there is one."""
+    return len(batch) > ATTRIBUTES_POSITION + 1 and bool(batch[ATTRIBUTES_POSITION + 1] & TRANSACTIONAL_BIT)
+
+
 def _only_batch(batch: memoryview, version: int) -> BatchHeader:
     """The header of the one batch that a partition may send per request."""
     size_bytes = _batch_size(batch)
+    said = f"Produce requests with version {version}"
     if size_bytes is None:
+        raise RecordsRefused(ErrorCode.INVALID_RECORD, f"{said} must have at least one record batch per partition")
+    if batch[MAGIC_POSITION] < MAGIC:
         raise RecordsRefused(
-            ErrorCode.INVALID_RECORD,
-            f"Produce requests with version {version} must have at least one record batch per partition",
-        )
-    magic = batch[16]
-    if magic != MAGIC:
-        code = ErrorCode.INVALID_RECORD if magic < MAGIC else ErrorCode.CORRUPT_MESSAGE
-        raise RecordsRefused(
-            code,
-            f"Produce requests with version {version} are only allowed to contain record batches with magic version 2",
+            ErrorCode.INVALID_RECORD, f"{said} are only allowed to contain record batches with magic version 2"
         )
     header = read_header(batch)
-    if version < ZSTD_FROM and header.attributes & 7 == Codec.ZSTD:
+    if version < ZSTD_FROM and header.attributes & CODEC_MASK == Codec.ZSTD:
         raise RecordsRefused(
-            ErrorCode.UNSUPPORTED_COMPRESSION_TYPE,
-            f"Produce requests with version {version} are not allowed to use ZStandard compression",
+            ErrorCode.UNSUPPORTED_COMPRESSION_TYPE, f"{said} are not allowed to use ZStandard compression"
         )
     if _batch_size(batch[size_bytes:]) is not None:
         raise RecordsRefused(
-            ErrorCode.INVALID_RECORD,
-            f"Produce requests with version {version} are only allowed to contain exactly one record batch per partition",
+            ErrorCode.INVALID_RECORD, f"{said} are only allowed to contain exactly one record batch per partition"
         )
     return header
 
 
 def _batch_size(batch: memoryview) -> int | None:
-    """The size of the batch that `batch` begins with, None where too little is left to be one."""
+    """The size of the batch that `batch` begins with, None where it is not there whole.
+
+    As Kafka's ByteBufferLogInputStream: a size or magic that cannot be is CORRUPT_MESSAGE, and it is told so.
+    """
     if len(batch) < LOG_OVERHEAD:
         return None
-    size_bytes = LOG_OVERHEAD + int.from_bytes(batch[8:12], "big", signed=True)
-    if size_bytes < RECORD_BATCH_OVERHEAD or size_bytes > len(batch):
-        raise RecordsRefused(ErrorCode.CORRUPT_MESSAGE, f"a record batch of {size_bytes} bytes in {len(batch)} bytes")
+    length = int.from_bytes(batch[8:LOG_OVERHEAD], "big", signed=True)
+    if length < SMALLEST_LEGACY_RECORD:
+        why = f"Record size {length} is less than the minimum record overhead ({SMALLEST_LEGACY_RECORD})"
+        raise RecordsRefused(ErrorCode.CORRUPT_MESSAGE, why, client_message=why)
+    if len(batch) <= MAGIC_POSITION:
+        return None
+    magic = int.from_bytes(batch[MAGIC_POSITION : MAGIC_POSITION + 1], "big", signed=True)
+    if not 0 <= magic <= MAGIC:
+        why = f"Invalid magic found in record: {magic}"
+        raise RecordsRefused(ErrorCode.CORRUPT_MESSAGE, why, client_message=why)
+    size_bytes = LOG_OVERHEAD + length
+    if size_bytes > len(batch):
+        return None
+    if magic == MAGIC and size_bytes < RECORD_BATCH_OVERHEAD:
+        raise RecordsRefused(ErrorCode.CORRUPT_MESSAGE, f"a record batch of {size_bytes} bytes")
     return size_bytes
 
 
 def _check_envelope(batch: memoryview, header: BatchHeader, rules: AppendRules, partition: str) -> None:
     if header.base_offset != 0:
-        raise RecordsRefused(
-            ErrorCode.INVALID_RECORD,
-            f"The baseOffset of the record batch in the append to {partition} should be 0, but it is {header.base_offset}",
+        raise _invalid(
+            f"The baseOffset of the record batch in the append to {partition} should be 0, "
+            f"but it is {header.base_offset}"
         )
     if header.size_bytes > rules.max_message_bytes:
         raise RecordsRefused(
@@ -136,35 +169,30 @@ def _check_envelope(batch: memoryview, header: BatchHeader, rules: AppendRules, 
 
 def _check_batch(header: BatchHeader) -> None:
     if header.record_count <= 0 or header.last_offset_delta + 1 != header.record_count:
-        raise RecordsRefused(
-            ErrorCode.INVALID_RECORD,
+        raise _invalid(
             f"Inconsistency between number of records ({header.record_count}) and the last offset delta "
-            f"({header.last_offset_delta}) of a batch from a client",
+            f"({header.last_offset_delta}) of a batch from a client"
         )
     if header.producer_id >= 0 and header.base_sequence < 0:
-        raise RecordsRefused(
-            ErrorCode.INVALID_RECORD,
-            f"Invalid sequence number {header.base_sequence} in record batch with producerId {header.producer_id}",
+        raise _invalid(
+            f"Invalid sequence number {header.base_sequence} in record batch with producerId {header.producer_id}"
         )
     if header.is_control:
-        raise RecordsRefused(ErrorCode.INVALID_RECORD, "Clients are not allowed to write control records")
-    if header.attributes & 7 > Codec.ZSTD:
-        raise RecordsRefused(ErrorCode.CORRUPT_MESSAGE, f"Unknown compression type {header.attributes & 7}")
+        raise _invalid("Clients are not allowed to write control records")
+    if header.attributes & CODEC_MASK > Codec.ZSTD:
+        raise _invalid(f"Unknown compression type {header.attributes & CODEC_MASK}")
 
 
 def _check_count(batch: memoryview, header: BatchHeader) -> None:
     """Walk the size prefixes of uncompressed records: there must be exactly as many as the header says."""
-    if header.attributes & 7:
+    if header.attributes & CODEC_MASK:
         return
     try:
         position = skip_records(bytes(batch), RECORD_BATCH_OVERHEAD, header.record_count)
     except IndexError:
         position = -1
     if position != len(batch):
-        raise RecordsRefused(
-            ErrorCode.INVALID_RECORD,
-            f"The records of the batch do not fill its {len(batch)} bytes, or are not {header.record_count}",
-        )
+        raise _invalid(f"The records of the batch do not fill its {len(batch)} bytes, or are not {header.record_count}")
 
 
 def skip_records(data: bytes, position: int, count: int) -> int:
@@ -199,18 +227,26 @@ def _records(batch: memoryview, rules: AppendRules) -> list[Record]:
     try:
         return list(iter_records(batch, max_decompressed_bytes=rules.max_decompressed_bytes))
     except MalformedMessage as error:
-        raise RecordsRefused(ErrorCode.CORRUPT_MESSAGE, str(error)) from error
+        raise _invalid(str(error)) from error
 
 
-def _check_keys(batch: memoryview, rules: AppendRules) -> None:
-    message = "Compacted topic cannot accept message without key"
-    errors: list[tuple[int, str | None]] = [
-        (index, f"{message} in topic partition.")
-        for index, record in enumerate(_records(batch, rules))
-        if record.key is None
-    ]
-    if errors:
-        raise RecordsRefused(ErrorCode.INVALID_RECORD, "One or more records have been rejected", errors)
+def _check_keys(batch: memoryview, rules: AppendRules, partition: str) -> None:
+    why = f"Compacted topic cannot accept message without key in topic partition {partition}"
+    bad = [index for index, record in enumerate(_records(batch, rules)) if record.key is None]
+    if not bad:
+        return
+    shown = ", ".join(f"RecordError(batchIndex={index}, message='{why}')" for index in bad[:SHOWN_RECORD_ERRORS])
+    told = (
+        f"One or more records have been rejected due to {len(bad)} record errors in total, "
+        f"and only showing the first three errors at most: [{shown}]"
+    )
+    raise RecordsRefused(
+        ErrorCode.INVALID_RECORD,
+        told,
+        record_errors=[(index, why) for index in bad],
+        client_message=told,
+        tells_log_start=True,
+    )
 
 
 def _check_timestamps(batch: memoryview, header: BatchHeader, rules: AppendRules, now_ms: int) -> None:
@@ -233,10 +269,13 @@ def _check_timestamps(batch: memoryview, header: BatchHeader, rules: AppendRules
         if timestamp != NO_TIMESTAMP and not earliest <= timestamp <= latest
     ]
     if errors:
+        told = "One or more records have been rejected due to invalid timestamp"
         raise RecordsRefused(
             ErrorCode.INVALID_TIMESTAMP,
-            "One or more records have been rejected due to invalid timestamp",
-            errors,
+            told,
+            record_errors=errors,
+            client_message=told,
+            tells_log_start=True,
         )
     if max(timestamps) != header.max_timestamp:
         patch_create_time(batch, 0, header.size_bytes, max(timestamps))
@@ -248,6 +287,6 @@ def _recompress(batch: memoryview, header: BatchHeader, rules: AppendRules) -> m
     try:
         records = decompress(header.codec, batch[RECORD_BATCH_OVERHEAD:], max_bytes=rules.max_decompressed_bytes)
     except MalformedMessage as error:
-        raise RecordsRefused(ErrorCode.CORRUPT_MESSAGE, str(error)) from error
+        raise _invalid(str(error)) from error
     packed = compress(rules.compression, records, rules.compression_level)
     return memoryview(with_records(batch, packed, rules.compression))

@@ -26,7 +26,7 @@ from ...protocol.produce import (
     read_request,
     write_response,
 )
-from ..produce_validation import RecordsRefused
+from ..produce_validation import RecordsRefused, is_transactional
 from ..replies import framed
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from ..partition import Partition
 
 ACKS_ALL, ACKS_NONE, ACKS_LEADER = -1, 0, 1
-TRANSACTION_ABORTABLE_FROM = 11
 
 Topics = list[tuple[TopicKey, list[ProduceAnswer]]]
 
@@ -47,10 +46,11 @@ def serve(broker: Broker, header: RequestHeader, frame: memoryview, reply: Reply
     """Serve one Produce request; completes `reply` now, or when its records are on the disk."""
     request = read_request(frame, header.body_position, header.api_version)
     produce = _Produce(broker, header, request.acks, reply)
-    if request.acks not in (ACKS_ALL, ACKS_NONE, ACKS_LEADER):
-        produce.refuse(request, ErrorCode.INVALID_REQUIRED_ACKS)
-    else:
+    refused = _refused_as_a_whole(request, frame)
+    if refused is None:
         produce.append(request, frame)
+    else:
+        produce.refuse(request, refused)
     produce.finish(reply.begun_at + request.timeout_ms / 1000)
 
 
@@ -93,6 +93,8 @@ class _Produce:
         batch = frame[sent.start : sent.end] if sent.start >= 0 else frame[:0]
         try:
             appended = partition.append(batch, version=version, now_ms=now_ms)
+        except RecordsRefused as refused:
+            return _refused_records(sent.index, refused, partition)
         except KafkaError as error:
             return _refusal(sent.index, error)
         answer = ProduceAnswer(
@@ -120,7 +122,6 @@ class _Produce:
         if error is not None:
             late = isinstance(error, TimeoutError)
             answer.error = ErrorCode.REQUEST_TIMED_OUT if late else ErrorCode.KAFKA_STORAGE_ERROR
-            answer.message = str(error)
         self._unsynced -= 1
         if not self._unsynced:
             self._answer()
@@ -153,8 +154,35 @@ def _last_of_each(
     return [(topic, list(partitions.values())) for topic, partitions in last.items()]
 
 
+def _refused_as_a_whole(request: ProduceRequest, frame: memoryview) -> ErrorCode | None:
+    """The error that every partition gets, if the request cannot be served at all.
+
+    Transactions do not exist here yet: a transactional batch without a transactional id is answered as Kafka does, one with
+    an id as by a coordinator that knows of no such transaction.
+    """
+    if request.acks not in (ACKS_ALL, ACKS_NONE, ACKS_LEADER):
+        return ErrorCode.INVALID_REQUIRED_ACKS
+    batches = (
+        frame[each.start : each.end] for _, partitions in request.topics for each in partitions if each.start >= 0
+    )
+    if any(is_transactional(batch) for batch in batches):
+        if request.transactional_id is None:
+            return ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
+        return ErrorCode.INVALID_TXN_STATE
+    return None
+
+
+def _refused_records(index: int, refused: RecordsRefused, partition: Partition) -> ProduceAnswer:
+    return ProduceAnswer(
+        index,
+        refused.code,
+        log_start_offset=partition.log.log_start_offset if refused.tells_log_start else -1,
+        message=refused.client_message,
+        record_errors=refused.record_errors,
+    )
+
+
 def _refusal(index: int, error: KafkaError) -> ProduceAnswer:
-    record_errors = error.record_errors if isinstance(error, RecordsRefused) else []
     if error.code is ErrorCode.KAFKA_STORAGE_ERROR:
         log.error("a Produce was refused: %s", error.message)
-    return ProduceAnswer(index, error.code, message=error.message or None, record_errors=record_errors)
+    return ProduceAnswer(index, error.code)

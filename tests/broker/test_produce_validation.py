@@ -116,8 +116,13 @@ def test_a_wrong_checksum_is_corrupt() -> None:
     assert refusal(data).code is ErrorCode.CORRUPT_MESSAGE
 
 
-def test_a_batch_longer_than_its_bytes_is_corrupt() -> None:
-    assert refusal(batch()[:-1]).code is ErrorCode.CORRUPT_MESSAGE
+def test_a_batch_that_is_not_there_whole_is_no_batch() -> None:
+    assert refusal(batch()[:-1]).code is ErrorCode.INVALID_RECORD
+
+
+def test_a_second_batch_that_is_not_there_whole_is_ignored() -> None:
+    data = batch()
+    assert len(check(data + batch()[:-1])) == len(data)
 
 
 @pytest.mark.parametrize("count", [0, 1, 3])
@@ -191,10 +196,10 @@ def test_the_topics_compression_replaces_the_producers(sent: Codec, kept: Codec)
     ]
 
 
-def test_a_batch_that_unfolds_past_the_bound_is_corrupt() -> None:
+def test_a_batch_that_unfolds_past_the_bound_is_an_invalid_record() -> None:
     data = batch(bytes(1_000_000), codec=Codec.GZIP)
     refused = refusal(data, compression=Codec.ZSTD, max_decompressed_bytes=100_000)
-    assert refused.code is ErrorCode.CORRUPT_MESSAGE
+    assert refused.code is ErrorCode.INVALID_RECORD
 
 
 @given(data=st.data())
