@@ -111,10 +111,6 @@ _ROWS = [
         "Default of flush.ms where log.flush.interval.ms is not given.",
     ),
     _broker(
-        "log.flush.start.offset.checkpoint.interval.ms", INT, 60000, at_least(0), _READ_ONLY,
-        "How often the log start offsets are written down.",
-    ),
-    _broker(
         "log.retention.check.interval.ms", LONG, 300000, at_least(1), _READ_ONLY,
         "How often it is looked which segments to delete.",
     ),
@@ -165,19 +161,8 @@ _ROWS = [
         " and no bound in Kafka.",
     ),
     _broker(
-        "socket.listen.backlog.size", INT, 50, at_least(1), _READ_ONLY, "Connections waiting to be accepted."
-    ),
-    _broker(
-        "socket.receive.buffer.bytes", INT, 102400, None, _READ_ONLY,
-        "SO_RCVBUF of a connection; -1 leaves it to the system.",
-    ),
-    _broker(
         "socket.request.max.bytes", INT, 104857600, at_least(1), _READ_ONLY,
         "The largest request; a connection that announces more is closed.",
-    ),
-    _broker(
-        "socket.send.buffer.bytes", INT, 102400, None, _READ_ONLY,
-        "SO_SNDBUF of a connection; -1 leaves it to the system.",
     ),
 ]  # fmt: skip
 

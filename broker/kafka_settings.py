@@ -141,6 +141,7 @@ log.cleaner.io.buffer.size                                  int      cluster-wid
 log.cleaner.io.max.bytes.per.second                         double   cluster-wide  -        1.7976931348623157E308
 log.cleaner.threads                                         int      cluster-wide  0..      1
 log.dir.failure.timeout.ms                                  long     read-only     1..      30000
+log.flush.start.offset.checkpoint.interval.ms               int      read-only     0..      60000
 max.connection.creation.rate                                int      cluster-wide  0..      2147483647
 metadata.log.dir                                            string   read-only     -        -
 metadata.log.max.record.bytes.between.snapshots             long     read-only     1..      20971520
@@ -276,6 +277,9 @@ share.coordinator.write.timeout.ms                          int      read-only  
 share.fetch.purgatory.purge.interval.requests               int      read-only     -        1000
 socket.connection.setup.timeout.max.ms                      long     read-only     -        30000
 socket.connection.setup.timeout.ms                          long     read-only     -        10000
+socket.listen.backlog.size                                  int      read-only     1..      50
+socket.receive.buffer.bytes                                 int      read-only     -        102400
+socket.send.buffer.bytes                                    int      read-only     -        102400
 ssl.allow.dn.changes                                        boolean  read-only     -        false
 ssl.allow.san.changes                                       boolean  read-only     -        false
 ssl.cipher.suites                                           list     per-broker    -        ""

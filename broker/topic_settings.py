@@ -106,11 +106,11 @@ _ROWS = [
     ),
     _topic(
         "flush.messages", LONG, FOREVER, at_least(1), "log.flush.interval.messages",
-        "Sync to disk at the latest after this many records, acknowledged or not.",
+        "Sync to disk after this many records. Unless this or flush.ms is set, acks=all is answered after a sync.",
     ),
     _topic(
         "flush.ms", LONG, FOREVER, at_least(0), "log.flush.interval.ms log.flush.scheduler.interval.ms",
-        "Sync to disk at the latest after this time.",
+        "Sync to disk after this time. Unless this or flush.messages is set, acks=all is answered after a sync.",
     ),
     _topic(
         "follower.replication.throttled.replicas", LIST, (), _throttled_replicas, "",

@@ -1,0 +1,79 @@
+# Ottla's workshop.  On a fresh machine Python 3.11 is all that is needed; the rest is set up here, in .venv.
+#
+#   make run       start a broker on 127.0.0.1:9092, its data in ./ottla-data  (make run ARGS="--port 19092")
+#   make test      everything that CI runs: style, types, tests                (make test TESTS="tests/storage -x")
+#   make format    put the code into the house's style
+#   make docs      write docs/kafka-parity.md anew from the code's own tables
+#
+# What is set up once leaves a stamp in .venv, so that the second `make run` starts at once.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+TESTS ?=
+
+PACKAGES := protocol storage broker client cli
+SOURCES := $(shell find $(PACKAGES) -name '*.py') __init__.py __main__.py
+
+.DEFAULT_GOAL := help
+.PHONY: help run test format docs tools
+
+help:
+	@sed -n '2,/^$$/s/^#  *//p' Makefile
+
+run: $(VENV)/compiled
+	@exec $(BIN)/ottla serve $(ARGS)
+
+test: $(VENV)/ready-for-tests $(VENV)/types tools
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	cd $(VENV)/types && ../bin/mypy --config-file ../../pyproject.toml $(PACKAGES:%=-p ottla.%)
+	$(BIN)/pytest -n 2 --dist loadfile $(TESTS)
+
+format: $(VENV)/ready-for-tests
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(VENV)/ready-for-tests
+	$(BIN)/python -m docs.write_kafka_parity
+
+# Tools of the system that some tests drive.  Without one its tests are skipped, and say so; this says what to install.
+tools:
+	@command -v kcat > /dev/null || command -v kafkacat > /dev/null \
+	  || echo "kcat is not here, its tests are skipped: apt-get install kcat"
+	@command -v java > /dev/null && command -v mvn > /dev/null \
+	  || echo "Java or Maven is not here, tests against Apache Kafka are skipped: apt-get install default-jdk-headless maven"
+
+# -- what is set up
+
+$(VENV)/python: | python-is-new-enough
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/ready-to-run: pyproject.toml $(VENV)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/ready-for-tests: pyproject.toml $(VENV)/ready-to-run
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,dev]'
+	@touch $@
+
+# Start-up is quick when the bytecode is there, also where PYTHONDONTWRITEBYTECODE keeps Python from writing it.
+$(VENV)/compiled: $(VENV)/ready-to-run $(SOURCES)
+	@$(BIN)/python -m compileall -q $(PACKAGES) __init__.py __main__.py
+	@touch $@
+
+# The root of the repository is the package `ottla`; mypy wants to see it under that name, whatever the folder is called.
+$(VENV)/types: | $(VENV)/python
+	@mkdir -p $@
+	@ln -sfn ../.. $@/ottla
+
+.PHONY: python-is-new-enough
+python-is-new-enough:
+	@command -v $(PYTHON) > /dev/null || { \
+	  echo "There is no $(PYTHON) here. Ottla needs Python 3.11 or newer; say which: make PYTHON=python3.12 run" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Ottla needs Python 3.11 or newer, $(PYTHON) is $$($(PYTHON) -V). Say which: make PYTHON=python3.12 run" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2> /dev/null || { \
+	  echo "$(PYTHON) cannot make a virtual environment. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
