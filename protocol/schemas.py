@@ -10,8 +10,8 @@ here they are integers in milliseconds under Kafka's names (points in time are -
 refuses).  It makes the zero UUID None: here it is `UUID(int=0)`.  Its error codes are our `ErrorCode`.  It
 forgets that some arrays are null by default: `_NULL_BY_DEFAULT` remembers.
 
-Importing one kio module takes milliseconds, so not all versions are read to find all fields: the lowest and
-the highest have them, but for those that `_MIDDLE_VERSIONS` lists; a test compares with the union of all.
+Importing one kio module takes milliseconds, so not all versions are read to find all fields: the highest has
+them, but for those that were removed (`_VERSIONS_WITH_REMOVED_FIELDS`); a test compares with the union of all.
 Only `kio.schema` is imported, never `kio.serial`, which drags in asyncio.
 """
 
@@ -72,14 +72,28 @@ FORMATS = {
 _KINDS = {"string": Kind.STRING, "bytes": Kind.BYTES, "records": Kind.RECORDS, "uuid": Kind.UUID}
 _NO_TIME_MS = -1
 
-# Versions that have fields which neither the lowest nor the highest has.
-_MIDDLE_VERSIONS: dict[tuple[ApiKey, Direction], tuple[int, ...]] = {
+# Versions that still had the fields which the highest version has no more.
+_VERSIONS_WITH_REMOVED_FIELDS: dict[tuple[ApiKey, Direction], tuple[int, ...]] = {
+    (ApiKey.PRODUCE, Direction.REQUEST): (12,),
+    (ApiKey.PRODUCE, Direction.RESPONSE): (12,),
     (ApiKey.FETCH, Direction.REQUEST): (12,),
+    (ApiKey.FETCH, Direction.RESPONSE): (12,),
     (ApiKey.METADATA, Direction.REQUEST): (10,),
     (ApiKey.METADATA, Direction.RESPONSE): (10,),
-    (ApiKey.OFFSET_FETCH, Direction.REQUEST): (8,),
-    (ApiKey.OFFSET_FETCH, Direction.RESPONSE): (7, 8),
+    (ApiKey.OFFSET_COMMIT, Direction.REQUEST): (4,),
+    (ApiKey.OFFSET_COMMIT, Direction.RESPONSE): (9,),
+    (ApiKey.OFFSET_FETCH, Direction.REQUEST): (7, 9),
+    (ApiKey.OFFSET_FETCH, Direction.RESPONSE): (7, 9),
+    (ApiKey.FIND_COORDINATOR, Direction.REQUEST): (3,),
     (ApiKey.FIND_COORDINATOR, Direction.RESPONSE): (3,),
+    (ApiKey.LEAVE_GROUP, Direction.REQUEST): (2,),
+    (ApiKey.DELETE_TOPICS, Direction.REQUEST): (5,),
+    (ApiKey.ADD_PARTITIONS_TO_TXN, Direction.REQUEST): (3,),
+    (ApiKey.ADD_PARTITIONS_TO_TXN, Direction.RESPONSE): (3,),
+    (ApiKey.END_QUORUM_EPOCH, Direction.REQUEST): (0,),
+    (ApiKey.ALTER_PARTITION, Direction.REQUEST): (2,),
+    (ApiKey.UPDATE_FEATURES, Direction.REQUEST): (0,),
+    (ApiKey.UPDATE_FEATURES, Direction.RESPONSE): (1,),
 }
 
 # Arrays of structs whose default is null; kio gives arrays of structs no default at all.
@@ -145,7 +159,7 @@ def load(key: int, version: int, direction: Direction) -> Struct:
         raise MalformedMessage(f"unknown API key {key}") from None
     if version not in versions:
         raise MalformedMessage(f"{api.name} has no version {version}")
-    others = {versions[0], versions[-1], *_MIDDLE_VERSIONS.get((api, direction), ())} - {version}
+    others = {versions[-1], *_VERSIONS_WITH_REMOVED_FIELDS.get((api, direction), ())} - {version}
     struct = _read_message(api, version, direction)
     for other in sorted(others, reverse=True):
         struct = _merge(struct, _read_message(api, other, direction))
