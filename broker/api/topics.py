@@ -107,7 +107,8 @@ def _created(config: BrokerConfig, result: TopicResult) -> Message:
 
 def _configs_of(config: BrokerConfig, topic: Topic) -> list[Message]:
     """All settings of the new topic; those set on it as they were sent, like Kafka."""
-    described = [config.topic_value(name, topic.configs) for name, each in TOPIC_SETTINGS.items() if not each.internal]
+    shown = [name for name, each in TOPIC_SETTINGS.items() if not each.internal or name in topic.configs]
+    described = [config.topic_value(name, topic.configs) for name in shown]
     return [
         Message(
             name=each.setting.name,
