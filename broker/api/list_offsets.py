@@ -65,7 +65,6 @@ async def _answer(broker: Broker, context: RequestContext, isolation_level: int,
         timestamp=timestamp,
         offset=offset,
         leader_epoch=epoch,
-        old_style_offsets=[],
     )
 
 
@@ -96,7 +95,7 @@ async def _find(partition: Partition, timestamp: int, isolation_level: int) -> t
 
 def _refusal(index: int, code: ErrorCode) -> Message:
     return Message(
-        partition_index=index, error_code=code, timestamp=UNKNOWN, offset=UNKNOWN, leader_epoch=-1, old_style_offsets=[]
+        partition_index=index, error_code=code, timestamp=UNKNOWN, offset=UNKNOWN, leader_epoch=-1
     )
 
 
