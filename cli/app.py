@@ -54,7 +54,7 @@ def _ottla(
 def run() -> None:
     """Run the command line of this process, and exit."""
     try:
-        app()
+        app(prog_name="ottla")
     except CommandError as error:
         _fail(str(error), error.exit_code)
     except KeyboardInterrupt:

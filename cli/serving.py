@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import shutil
@@ -55,9 +56,15 @@ async def _start(loaded: LoadedConfig, display: LoadingDisplay) -> Broker:
     except (LockedError, ForeignDirectory, CorruptCheckpoint, JournalDamaged) as error:
         raise CommandError(str(error), exit_code=FAILED) from error
     except OSError as error:
-        raise CommandError(f"cannot start: {error}", exit_code=FAILED) from error
+        raise CommandError(_why_not_started(error), exit_code=FAILED) from error
     finally:
         display.close()
+
+
+def _why_not_started(error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"cannot listen: {error.strerror}; --port takes another port, 0 any free one"
+    return f"cannot start: {error}"
 
 
 def _stop_on_signals(stop: asyncio.Event) -> None:

@@ -113,8 +113,9 @@ def alter(
     """Change a topic's configs, or give it more partitions.
 
     \b
-    Example:
-      ottla topics alter orders --config retention.ms=60000 --delete-config segment.bytes
+    Examples:
+      ottla topics alter orders --config retention.ms=60000
+      ottla topics alter orders --partitions 8 --delete-config segment.bytes
     """
     from . import topic_commands
 
