@@ -198,14 +198,15 @@ class Journal(Generic[R]):
         """
         return await asyncio.shield(self._own(self._decide(decision)))
 
-    def submit(self, decision: Callable[[], tuple[Sequence[R], object]], *, key: str) -> None:
-        """Decide in the background, for nobody in particular; not again while one of the same `key` is under
-        way.
-        """
-        if key in self._keys:
-            return
-        self._keys.add(key)
-        self._own(self._decide(decision)).add_done_callback(lambda _: self._keys.discard(key))
+    def submit(self, decision: Callable[[], tuple[Sequence[R], object]], *, keys: Iterable[str]) -> None:
+        """Decide in the background, for nobody in particular; `keys` say what is under way until it is done."""
+        held = set(keys)
+        self._keys |= held
+        self._own(self._decide(decision)).add_done_callback(lambda _: self._keys.difference_update(held))
+
+    def is_under_way(self, key: str) -> bool:
+        """Whether something of this key has been submitted and is not done."""
+        return key in self._keys
 
     async def close(self) -> None:
         """Finish what is under way, then close the log. KafkaError when it is poisoned or the last sync fails."""

@@ -7,7 +7,7 @@ Pure, like the other decisions. Kafka's class: `ControllerApis.deleteTopics`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -43,7 +43,7 @@ def decide_delete_topics(
     mentions = _Mentions.count(catalog, references)
     records: list[CatalogRecord] = []
     results: list[DeleteResult] = []
-    for reference in dict.fromkeys(references):
+    for reference in _told_apart(references):
         result = _delete_one(catalog, reference, mentions)
         if result is None:
             continue
@@ -51,6 +51,15 @@ def decide_delete_topics(
         if result.error_code is ErrorCode.NONE:
             records.append(TopicDeleted(result.topic_id))
     return records, results
+
+
+def _told_apart(references: Sequence[TopicReference]) -> Iterator[TopicReference]:
+    """Each name and each id once; those that have neither or both are answered as often as they come."""
+    seen: set[TopicReference] = set()
+    for each in references:
+        if (each.name is None) == (each.topic_id == NO_ID) or each not in seen:
+            seen.add(each)
+            yield each
 
 
 @dataclass(frozen=True, slots=True)

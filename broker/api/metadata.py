@@ -147,22 +147,29 @@ def _missing(name: str, operations: int) -> Message:
 
 
 def _create_behind_the_answer(broker: Broker, names: Iterable[str]) -> None:
-    for name in names:
-        if why_invalid(name) is None and not is_reserved(name) and not is_internal(name):
-            _create(broker, name)
+    """Together, as one CreateTopics would; not again what is being created already."""
+    wanted = [name for name in names if _may_be_created(name) and not broker.journal.is_under_way(_key(name))]
+    if not wanted:
+        return
 
-
-def _create(broker: Broker, name: str) -> None:
     def decision() -> tuple[list[CatalogRecord], list[TopicResult]]:
         return decide_create_topics(
             broker.catalog,
-            [NewTopic(name)],
+            [NewTopic(name) for name in wanted],
             cluster=cluster_of(broker),
             check_configs=configs_checker(broker.config),
             new_id=new_topic_id,
         )
 
-    broker.journal.submit(decision, key=f"create {name}")
+    broker.journal.submit(decision, keys=map(_key, wanted))
+
+
+def _may_be_created(name: str) -> bool:
+    return why_invalid(name) is None and not is_reserved(name) and not is_internal(name)
+
+
+def _key(name: str) -> str:
+    return f"create {name}"
 
 
 HANDLERS: dict[ApiKey, Handler] = {ApiKey.METADATA: metadata}

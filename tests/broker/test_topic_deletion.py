@@ -75,3 +75,7 @@ def test_a_reference_must_have_a_name_or_an_id_and_not_both() -> None:
             refused("one", ONE, "You may not specify both topic name and topic id."),
         ],
     )
+
+
+def test_a_reference_without_a_sense_is_answered_as_often_as_it_comes() -> None:
+    assert len(delete(*[TopicReference(None)] * 2, *[TopicReference("one", ONE)] * 2)[1]) == 4
