@@ -145,7 +145,7 @@ def encode_record(
     parts += (_NULL,) if value is None else (varint(len(value)), value)
     parts.append(varint(len(headers)))
     for name, content in headers:
-        encoded = name.encode()
+        encoded = name.encode("utf-8", "surrogateescape")
         parts += (varint(len(encoded)), encoded)
         parts += (_NULL,) if content is None else (varint(len(content)), content)
     body = b"".join(parts)

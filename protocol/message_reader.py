@@ -30,17 +30,17 @@ from types import SimpleNamespace
 from typing import Any
 
 from .errors import ErrorCode, MalformedMessage
-from .primitives import read_uvarint, skip_tags
+from .primitives import skip_tags
 from .python_source import FunctionSource
 from .schemas import Field, Kind, Struct
 from .wire import (
     SHORT_ARRAY,
-    Body,
     MessageReader,
     Reader,
     array_reader,
     bytes_reader,
     number_array_reader,
+    read_long_compact_length,
     read_tags,
     read_uuid,
     records_reader,
@@ -71,7 +71,7 @@ class _ReaderCompiler:
         self._uuid = bind("uuid", uuid_of)
         self._skip_tags = bind("skip_tags", skip_tags)
         self._read_tags = bind("read_tags", read_tags)
-        self._long_count = bind("long_count", _long_count)
+        self._long_count = bind("long_count", read_long_compact_length)
         self._refuse_null = bind("refuse_null", _refuse_null)
         self._refuse_count = bind("refuse_count", _refuse_count)
 
@@ -246,11 +246,6 @@ def _item_reader(field: Field, *, compact: bool, nullable: bool) -> Reader:
 
 def _alone_reader(field: Field) -> MessageReader:
     return _ReaderCompiler(Struct(field.name, is_flexible=True, fields=(), absent=())).compile_field(field)
-
-
-def _long_count(body: Body, position: int) -> tuple[int, int]:
-    count, position = read_uvarint(body, position)
-    return count - 1, position
 
 
 def _refuse_null(name: str) -> None:

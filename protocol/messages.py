@@ -6,9 +6,9 @@ know it), arrays are lists, ids are `uuid.UUID`, and None is null.  Decoding set
 the API has, those the version on the wire lacks to the default of Kafka's schema.  Encoding takes missing fields
 as defaults and drops what the version does not have; a name that no version knows is our bug, an AssertionError.
 
-What a peer got wrong is a MalformedMessage: a body cut short, a count or length that cannot be, text that is not
-UTF-8, null where there is none.  Left-over bytes after the body and unknown, repeated or unordered tagged fields
-are accepted, as Kafka accepts them.
+What a peer got wrong is a MalformedMessage: a body cut short, a count or length that cannot be, null where there is
+none.  Left-over bytes after the body and unknown, repeated or unordered tagged fields are accepted, and text that is
+not UTF-8 is read with U+FFFD in its place, as Kafka does all of it.
 
 The codecs are compiled from kio's schemas when an API and version is first used, and kept (see `schemas`,
 `message_reader`, `message_writer`).  Produce and Fetch have hand-written codecs for the broker's hot path

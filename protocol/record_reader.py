@@ -6,11 +6,13 @@
             offset_delta varint     of the batch's base_offset
             key                     length varint (-1: null) and bytes
             value                   the same
-            headers                 count varint; each a key (never null, UTF-8) and a value like the above
+            headers                 count varint; each a key (UTF-8, never null) and a value like the above
 
 Everything in a batch is the peer's word.  A record must end where its length says, the batch must hold exactly the
 records it counts, and neither lengths nor counts cost memory before the bytes behind them were seen; whatever is
 wrong is a MalformedMessage, raised when the reader comes to it.  The CRC is not checked here: see `crc_is_valid`.
+Kafka never looks whether a header's key is UTF-8: one that is not keeps its bytes as lone surrogates (PEP 383), and
+a builder writes them as they were.
 Corresponds to `DefaultRecord.readFrom` of Kafka.
 """
 
@@ -171,10 +173,7 @@ def _read_headers(data: bytes, position: int) -> tuple[Headers, int]:
         if key is None:
             raise MalformedMessage("a header's key is null")
         value, position = _read_bytes(data, position)
-        try:
-            headers.append((key.decode(), value))
-        except UnicodeDecodeError:
-            raise MalformedMessage("a header's key is not UTF-8") from None
+        headers.append((key.decode("utf-8", "surrogateescape"), value))
     return headers, position
 
 

@@ -48,8 +48,13 @@ def _compact_length(body: Body, position: int) -> tuple[int, int]:
     byte = body[position]
     if byte < 0x80:
         return byte - 1, position + 1
+    return read_long_compact_length(body, position)
+
+
+def read_long_compact_length(body: Body, position: int) -> tuple[int, int]:
+    """A compact length of any size, as Java's int has it: past 2^31 it is negative, and so null."""
     length, position = read_uvarint(body, position)
-    return length - 1, position
+    return (length - 1 + 0x80000000) % 0x100000000 - 0x80000000, position
 
 
 def _put_classic_string_length(out: bytearray, length: int) -> None:
@@ -73,7 +78,7 @@ def put_compact_length(out: bytearray, length: int) -> None:
 
 
 def string_reader(*, compact: bool, nullable: bool) -> Reader:
-    """Reads a str, or None where the field may be null."""
+    """Reads a str, or None where the field may be null; what is not UTF-8 becomes U+FFFD, as in Java."""
     read_length = _compact_length if compact else _classic_string_length
 
     def read(body: Body, position: int) -> tuple[str | None, int]:
@@ -84,10 +89,7 @@ def string_reader(*, compact: bool, nullable: bool) -> Reader:
         end = position + length
         if end > len(body) or length > MAX_STRING_BYTES:
             raise MalformedMessage(f"a string of {length} bytes, {len(body) - position} are left")
-        try:
-            return str(body[position:end], "utf-8"), end
-        except UnicodeDecodeError:
-            raise MalformedMessage("a string is not UTF-8") from None
+        return str(body[position:end], "utf-8", "replace"), end
 
     return read
 
@@ -195,21 +197,22 @@ def uuid_of(raw: bytes) -> UUID:
 def read_tags(
     body: Body, position: int, left: int, known: Mapping[int, tuple[str, MessageReader]]
 ) -> tuple[dict[str, Any], int]:
-    """The known tagged fields by name, the last one of a tag counting; unknown ones are stepped over."""
+    """The known tagged fields by name, the last one of a tag counting; unknown ones are stepped over.
+
+    Like Kafka's this believes a known field itself, not the size before it.
+    """
     found = {}
     count, position = read_uvarint(body, position)
     for _ in range(count):
         tag, position = read_uvarint(body, position)
         size, position = read_uvarint(body, position)
-        end = position + size
-        if end > len(body):
-            raise MalformedMessage(f"a tagged field of {size} bytes, {len(body) - position} are left")
         if tag in known:
             name, read = known[tag]
             found[name], position = read(body, position, left)
-            if position != end:
-                raise MalformedMessage(f"tagged field {tag} is not the {size} bytes it claims")
-        position = end
+        elif size > len(body) - position:
+            raise MalformedMessage(f"a tagged field of {size} bytes, {len(body) - position} are left")
+        else:
+            position += size
     return found, position
 
 
