@@ -343,8 +343,10 @@ class LogDirectory:
                 points[partition], starts[partition] = log.recovery_point, log.log_start_offset
             return self._checkpoints.begin(
                 {
-                    RECOVERY_POINT_FILE: points,
+                    # First: a log's recovery point follows its start over records that were never synced, so
+                    # a crash must not leave the point without the start.
                     LOG_START_FILE: {partition: start for partition, start in starts.items() if start},
+                    RECOVERY_POINT_FILE: points,
                     HIGH_WATERMARK_FILE: points | dict(high_watermarks or {}),
                 }
             )
