@@ -1,14 +1,17 @@
 """Record batches where they lie in a file: walked header by header, never looked into.
- A log's file is batches end to end. To walk it one needs 61 bytes of each; small batches come many to a
+
+A log's file is batches end to end. To walk it one needs 61 bytes of each; small batches come many to a
 chunk, large ones are stepped over. `iter_headers` does that for lookups and for rebuilding an index.
 `iter_checked` also reads each batch whole and proves it (magic, size, CRC, offsets that grow), and names
 the first fault: what recovery and check need.
- Where a file ends in the middle of a batch both simply end; the difference between where they got to and
+
+Where a file ends in the middle of a batch both simply end; the difference between where they got to and
 the file's size is the torn tail.
 """
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -23,6 +26,8 @@ from ..protocol.batch_header import (
 
 ReadAt = Callable[[int, int], bytes | bytearray | None]
 """(size, position) -> bytes; fewer where the file ends; None when the disk would have to be waited for."""
+
+_BRIEF = struct.Struct(">qi11xi")  # of a header: base offset, length, last offset delta
 
 LOOKUP_CHUNK_BYTES = 8 * 1024  # a lookup walks at most one index interval, 4096 bytes unless told otherwise
 SCAN_CHUNK_BYTES = 1024 * 1024
@@ -39,11 +44,45 @@ class Located(NamedTuple):
     header: BatchHeader
 
 
+class Place(NamedTuple):
+    """A batch in a file, as much of it as a reader needs."""
+
+    position: int
+    base_offset: int
+    size_bytes: int
+
+
 class Fault(NamedTuple):
     """Why the bytes at `position` are no batch that could follow what is in front of them."""
 
     position: int
     reason: str
+
+
+def walk_to(read: ReadAt, position: int, end: int, offset: int) -> tuple[int, Place | None]:
+    """The first batch from `position` on that ends with `offset` or behind it; None when there is none.
+
+    Also the last offset of the batch at `position`, by which an index entry that led here is judged; -1
+    when no batch is there.
+    """
+    chunk: bytes | bytearray = b""
+    start, first_last_offset = position, -1
+    while end - position >= RECORD_BATCH_OVERHEAD:
+        at = position - start
+        if at + _BRIEF.size > len(chunk):
+            chunk, start, at = _read_chunk(read, min(LOOKUP_CHUNK_BYTES, end - position), position), position, 0
+            if len(chunk) < _BRIEF.size:
+                break
+        base_offset, length, last_offset_delta = _BRIEF.unpack_from(chunk, at)
+        size_bytes, last_offset = length + LOG_OVERHEAD, base_offset + last_offset_delta
+        if size_bytes < RECORD_BATCH_OVERHEAD or position + size_bytes > end:
+            break
+        if first_last_offset < 0:
+            first_last_offset = last_offset
+        if last_offset >= offset:
+            return first_last_offset, Place(position, base_offset, size_bytes)
+        position += size_bytes
+    return first_last_offset, None
 
 
 def iter_headers(read: ReadAt, position: int, end: int, *, chunk_bytes: int = SCAN_CHUNK_BYTES) -> Iterator[Located]:

@@ -1,5 +1,6 @@
 """What a log is told about rolling, indexing, keeping and syncing: Kafka's topic settings, by Kafka's names.
- Sizes in bytes, times in milliseconds; -1 where Kafka says "without limit". The defaults are those of
+
+Sizes in bytes, times in milliseconds; -1 where Kafka says "without limit". The defaults are those of
 Apache Kafka 4.3.1. Which setting of a topic or a broker ends up here is the broker's business.
 """
 

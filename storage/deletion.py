@@ -1,5 +1,6 @@
 """Segments on their way out: renamed at once, removed after `file.delete.delay.ms`.
- The new name, `.deleted`, says to the next opening that the file is not part of the log. The delay lets a
+
+The new name, `.deleted`, says to the next opening that the file is not part of the log. The delay lets a
 reader that was handed a slice before finish it. What a crash leaves is removed when the log is opened.
 """
 
@@ -9,7 +10,7 @@ from collections import deque
 from typing import NamedTuple
 
 from .files import Files
-from .names import Kind, Mark
+from .names import Mark
 from .segment import Segment
 
 
@@ -27,7 +28,7 @@ class _Doomed(NamedTuple):
     segment: Segment
 
 
-class DeletedFiles:
+class DeletedSegments:
     """Segments that left the log, in the order they did."""
 
     __slots__ = ("_doomed", "_files")
@@ -36,20 +37,19 @@ class DeletedFiles:
         self._files = files
         self._doomed: deque[_Doomed] = deque()
 
-    def add(self, segment: Segment, due_ms: int) -> None:
-        """Rename the segment's files now, remove them when `due_ms` has come."""
-        segment.deleted = True
-        segment.mark_deleted()
-        self._doomed.append(_Doomed(due_ms, segment))
+    def add(self, segments: list[Segment], *, due_ms: int) -> None:
+        """Rename the files now, the oldest segment's first; remove them when `due_ms` has come."""
+        self._doomed.extend(_Doomed(due_ms, segment) for segment in segments)
+        for segment in segments:
+            segment.mark_deleted()
 
     def remove_due(self, now_ms: int) -> int:
         """Remove what is due; returns how many segments. OSError leaves the rest for the next time."""
         count = 0
         while self._doomed and self._doomed[0].due_ms <= now_ms:
             segment = self._doomed[0].segment
-            segment.close()
-            for kind in Kind:
-                self._files.remove(segment.path(kind, Mark.DELETED))
+            segment.remove(Mark.DELETED)
+            segment.remove(Mark.LIVE)  # where the renaming failed
             self._doomed.popleft()
             count += 1
         return count

@@ -9,7 +9,8 @@ What the layers above rely on:
 - **Nothing is durable until it is synced, twice.** A file's bytes are durable after `File.sync`, its name
   after `Files.sync_directory` of the folder that holds it. Creating, renaming and removing are changes of
   the folder, not of the file.
-- **A File is a name, not a descriptor.** `open` touches nothing; the first use opens or creates.
+- **A File is a name, not a descriptor.** `open` touches nothing. The first write or truncate creates the
+  file; reading and syncing one that is not there is a FileNotFoundError.
 - **close is final.** A closed File never opens its path again: the path may by then belong to a new topic
   of the same name. A read that is under way finishes; the next one raises `FileClosed`.
 - **write is whole or raises.** A short write is continued; when the disk is full half-way the OSError comes
@@ -88,7 +89,7 @@ class Files(ABC):
 
     @abstractmethod
     def open(self, path: str) -> File:
-        """A File for `path`. Touches nothing; the file is created by its first use."""
+        """A File for `path`. Touches nothing; the file is created by its first write or truncate."""
 
     @abstractmethod
     def exists(self, path: str) -> bool: ...

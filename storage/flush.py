@@ -1,21 +1,24 @@
-"""One sync of one log: what was dirty when it began, made durable in a thread while appends go on.
+"""Making a log durable: what is dirty, and one sync of it in a thread while appends go on.
 
     flush = log.begin_flush()       owner's thread    takes note of what is dirty; None when nothing is
     flush.run()                     any thread        returns when all of it is on the disk, or raises OSError
     log.finish_flush(flush, error)  owner's thread    moves the recovery point, or poisons the log
- The order inside: bytes of old segments, bytes of the active one, the leader epochs (they must not be
+
+The order inside: bytes of old segments, bytes of the active one, the leader epochs (they must not be
 younger than the recovery point, or recovery would miss an epoch), names last. Only when all of that is done
 does an offset count as durable: bytes without a name are as lost as no bytes. What is appended after
 `begin_flush` may be synced along, but is not covered.
- After an error nothing is tried again: the system may have dropped the pages that it could not write, and a
+
+After an error nothing is tried again: the system may have dropped the pages that it could not write, and a
 second sync that succeeds would be a lie.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 
-from .files import File, FileClosed, Files
+from .files import FileClosed, Files
 from .segment import Segment
 
 
@@ -27,38 +30,104 @@ class Flush:
     appended_bytes: int  # the log's count of bytes ever appended, when this began
     files: Files
     directory: str
-    sealed: list[Segment] = field(default_factory=list)  # rolled since the last flush
-    active: Segment | None = None
-    snapshots: list[File] = field(default_factory=list)
-    epochs: tuple[str, bytes] | None = None  # path and content of the leader epoch file
-    names: bool = False  # files were created, renamed or removed
+    sealed: list[Segment]  # rolled since the last flush
+    active: Segment | None
+    snapshots: list[str]  # paths
+    epochs: tuple[str, bytes] | None  # path and content of the leader epoch file
+    names: bool  # files were created, renamed or removed
 
     def run(self) -> None:
         """Make it durable (any thread). OSError: some of it may be lost, the log must take no more writes."""
         for segment in self.sealed:
-            _sync_unless_deleted(segment, whole=True)
+            _unless_deleted(segment, segment.sync_with_indexes)
         if self.active is not None:
-            _sync_unless_deleted(self.active, whole=False)
-        for snapshot in self.snapshots:
-            snapshot.sync()
-            snapshot.close()
+            _unless_deleted(self.active, self.active.log.sync)
+        for path in self.snapshots:
+            self._sync_snapshot(path)
         if self.epochs is not None:
-            self.files.replace_bytes(*self.epochs)
+            self.files.replace_bytes(*self.epochs)  # syncs the folder, too
         elif self.names:
             self.files.sync_directory(self.directory)
 
-    def cut(self, end_offset: int) -> None:
-        """The log was truncated meanwhile: what lies behind is not what was synced."""
-        self.end_offset = min(self.end_offset, end_offset)
+    def _sync_snapshot(self, path: str) -> None:
+        file = self.files.open(path)
+        try:
+            file.sync()
+        except FileNotFoundError:
+            return  # retention or a newer start took it meanwhile; recovery will not miss it
+        finally:
+            file.close()
 
 
-def _sync_unless_deleted(segment: Segment, *, whole: bool) -> None:
+def _unless_deleted(segment: Segment, sync: Callable[[], None]) -> None:
     try:
-        if whole:
-            segment.sync_all()
-        else:
-            segment.log.sync()
+        sync()
     except FileClosed:
+        # Retention took the segment after the flush began: its bytes are not wanted any more.
         if not segment.deleted:
             raise
-        # Retention took the segment after the flush began: its bytes are not wanted any more.
+
+
+class Unsynced:
+    """What a log has that the disk may not have. Belongs to the log's owner."""
+
+    __slots__ = ("_flushes", "_sealed", "appended_bytes", "flushed_bytes", "names")
+
+    def __init__(self, sealed: list[Segment], *, names: bool) -> None:
+        self._sealed = sealed
+        self._flushes: list[Flush] = []
+        self.appended_bytes = 0  # ever, through this Log
+        self.flushed_bytes = 0  # how much of that a finished flush covers
+        self.names = names
+
+    def sealed(self, segment: Segment) -> None:
+        """A segment will not grow any more."""
+        if segment.unsynced:
+            self._sealed.append(segment)
+        self.names = True
+
+    def gone(self, segments: list[Segment]) -> None:
+        """Segments were deleted: there is nothing to sync in them."""
+        self._sealed = [segment for segment in self._sealed if segment not in segments]
+        self.names = True
+
+    def truncated(self, end_offset: int) -> None:
+        """What flushes under way have synced behind `end_offset` is not what will be there."""
+        for flush in self._flushes:
+            flush.end_offset = min(flush.end_offset, end_offset)
+
+    def begin(
+        self,
+        files: Files,
+        directory: str,
+        active: Segment,
+        *,
+        snapshots: list[str],
+        epochs: tuple[str, bytes] | None,
+    ) -> Flush | None:
+        """Hand everything over to a flush; None when there is nothing."""
+        if not (active.unsynced or self._sealed or self.names or epochs):
+            return None
+        for segment in self._sealed:
+            segment.unsynced = False
+        flush = Flush(
+            end_offset=active.next_offset,
+            appended_bytes=self.appended_bytes,
+            files=files,
+            directory=directory,
+            sealed=self._sealed,
+            active=active if active.unsynced else None,
+            snapshots=snapshots,
+            epochs=epochs,
+            names=self.names,
+        )
+        active.unsynced = self.names = False
+        self._sealed = []
+        self._flushes.append(flush)
+        return flush
+
+    def finish(self, flush: Flush, *, worked: bool) -> None:
+        """A flush is over."""
+        self._flushes.remove(flush)
+        if worked:
+            self.flushed_bytes = max(self.flushed_bytes, flush.appended_bytes)

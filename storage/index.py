@@ -3,16 +3,20 @@
     .index      relative offset int32, position int32      the batch at `position` ends with base offset +
     relative offset .timeindex  timestamp int64, relative offset int32     no record up to that offset is
     later than the timestamp
- An entry is added about every `index.interval.bytes` of log; offsets and positions grow strictly from entry
+
+An entry is added about every `index.interval.bytes` of log; offsets and positions grow strictly from entry
 to entry, timestamps too. A lookup finds the last entry not beyond what is asked and the log is walked from
 there, so a missing entry costs time and nothing else.
- **An index is never the truth.** It holds nothing that the log does not; it is not synced with the log and
+
+**An index is never the truth.** It holds nothing that the log does not; it is not synced with the log and
 after a crash it is believed only as far as recovery has checked it. Entries gather in memory and are
 written many at a time (`WRITE_AT_ENTRIES`, and when the segment rolls or closes): a system call per batch
 would cost more than the batch.
- **A zero tail means nothing.** Kafka allocates the active segment's indexes ahead and a crash leaves them
+
+**A zero tail means nothing.** Kafka allocates the active segment's indexes ahead and a crash leaves them
 so: the first entry (but one at slot 0) whose numbers are all zero is where an index ends.
- Lookups need no index in memory: a binary search over pages of the file, then within one page. One thread
+
+Lookups need no index in memory: a binary search over pages of the file, then within one page. One thread
 appends; others may look up meanwhile. Kafka's classes: `OffsetIndex`, `TimeIndex`, `AbstractIndex`.
 """
 
@@ -54,7 +58,7 @@ class _Index(Generic[Entry]):
     the rest.
     """
 
-    __slots__ = ("_waiting", "_written_count", "_zero_tail", "base_offset", "file", "last")
+    __slots__ = ("_waiting", "_written_count", "_zero_tail", "base_offset", "file", "last", "unsynced")
 
     layout: struct.Struct
 
@@ -65,6 +69,7 @@ class _Index(Generic[Entry]):
         self._written_count = -1
         self._waiting = bytearray()
         self._zero_tail = False
+        self.unsynced = False
 
     def _decode(self, data: bytes | bytearray, at: int) -> Entry:
         raise NotImplementedError
@@ -81,19 +86,30 @@ class _Index(Generic[Entry]):
         return self.last
 
     def is_full(self, max_bytes: int) -> bool:
-        return (self.entry_count + 1) * self.layout.size > max_bytes
+        """Whether another entry would make it larger than `max_bytes`."""
+        size = self.layout.size
+        return len(self._waiting) + (self._written_count + 1) * size > max_bytes
 
     def write(self) -> None:
         """Put what waits into the file (not synced). OSError leaves it waiting."""
         self._load()
         if self._zero_tail:
-            self.file.truncate(self._written_count * self.layout.size)
-            self._zero_tail = False
+            self._cut(self._written_count)
         if self._waiting:
             self.file.write(bytes(self._waiting), self._written_count * self.layout.size)
-            count = len(self._waiting) // self.layout.size
-            self._written_count += count
+            self._written_count += len(self._waiting) // self.layout.size
             self._waiting = bytearray()
+            self.unsynced = True
+
+    def sync(self) -> None:
+        """Have all that was written on the disk (any thread)."""
+        if self.unsynced:
+            self.unsynced = False
+            self.file.sync()
+
+    def _cut(self, count: int) -> None:
+        self.file.truncate(count * self.layout.size)
+        self._zero_tail, self.unsynced = False, True
 
     def entries(self) -> Iterator[Entry]:
         """Every entry, in order."""
@@ -108,21 +124,16 @@ class _Index(Generic[Entry]):
         """Forget every entry but the first `count`."""
         self._load()
         if count < self._written_count:
-            self.file.truncate(count * self.layout.size)
+            self._cut(count)
             self._written_count = count
         del self._waiting[(count - self._written_count) * self.layout.size :]
         self.last = self._entry(count - 1, self.file.read) if count else None
 
     def reset(self) -> None:
-        """Forget every entry; the file is there, and empty, afterwards."""
-        self.file.truncate(0)
+        """Forget every entry."""
+        if self.file.size():
+            self._cut(0)
         self._written_count, self.last, self._waiting, self._zero_tail = 0, None, bytearray(), False
-
-    def ensure_file(self) -> None:
-        """Have a file even without entries: an index that is absent is one that must be built."""
-        self._load()
-        if not self._written_count and not self._waiting:
-            self.file.truncate(0)
 
     def close(self) -> None:
         self.file.close()
@@ -142,10 +153,10 @@ class _Index(Generic[Entry]):
             return
         size_bytes = self.file.size()
         count = self._without_zero_tail(size_bytes // self.layout.size)
-        self._written_count = count
-        self._zero_tail = size_bytes != count * self.layout.size
         if count:
             self.last = self._decode(self._read(self.file.read, count - 1, 1), 0)
+        self._zero_tail = size_bytes != count * self.layout.size
+        self._written_count = count  # last: another thread may be looking
 
     def _without_zero_tail(self, count: int) -> int:
         """Where the zero tail begins; there is one exactly when the last entry (but slot 0) is zero."""
@@ -222,9 +233,12 @@ class OffsetIndex(_Index[OffsetPosition]):
         """Note that the batch at `position` ends with `offset`, which is greater than all before."""
         self._append(self.layout.pack(offset - self.base_offset, position), OffsetPosition(offset, position))
 
-    def lookup(self, offset: int, read: ReadAt | None = None) -> OffsetPosition:
-        """Where to begin walking for `offset`: the base offset and 0 when no entry is low enough."""
-        found = self._floor(offset, read or self.file.read)
+    def lookup(self, offset: int, *, wait: bool = True) -> OffsetPosition:
+        """Where to begin walking for `offset`: the base offset and 0 when no entry is low enough.
+
+        Without `wait` raises WouldWait when the index is not in the page cache.
+        """
+        found = self._floor(offset, self.file.read if wait else self.file.read_now)
         return found or OffsetPosition(self.base_offset, 0)
 
     def truncate(self, offset: int) -> None:
@@ -269,7 +283,7 @@ class TimeIndex(_Index[TimestampOffset]):
 
     def is_full(self, max_bytes: int) -> bool:
         # One slot is kept for the last timestamp, which is added when the segment rolls.
-        return (self.entry_count + 2) * self.layout.size > max_bytes
+        return super().is_full(max_bytes - self.layout.size)
 
     def _decode(self, data: bytes | bytearray, at: int) -> TimestampOffset:
         timestamp, relative = self.layout.unpack_from(data, at)

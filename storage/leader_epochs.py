@@ -2,7 +2,8 @@
 
     epoch 3 from 0, epoch 5 from 120, epoch 6 from 480     ->  epoch 5 ends at 480; epoch 4 is answered as
     3, ending at 120
- Epochs and start offsets both grow from entry to entry. The entries are in every batch of the log, too, so
+
+Epochs and start offsets both grow from entry to entry. The entries are in every batch of the log, too, so
 the file (`leader-epoch-checkpoint`) may be written late: before the recovery point passes the entry's
 offset, at the latest. Until then recovery finds it in the batches it scans. `dirty` says that the file is
 behind.

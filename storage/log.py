@@ -1,6 +1,6 @@
 """One partition's log: THE interface of storage.
 
-    log_start_offset <= recovery_point <= log_end_offset         (all are offsets; the end is exclusive)
+    log_start_offset <= log_end_offset,  recovery_point <= log_end_offset      (ends are exclusive)
 
     0.log [======]   368.log [=========]   811.log [=====        <- append, active segment
              ^                       ^                   ^
@@ -14,10 +14,11 @@
   when there is room again. Any other failure of a write, and every failure of a sync, poisons the log: it
   takes no more writes and says why; reads go on.
 - A crash loses nothing before the recovery point, and may lose or keep what is behind it, in order.
- One thread, the owner (the event loop), calls everything. Two exceptions: `open` and `close`, as long as
-nobody else has the log; and `read`, `offset_for_time` and `offset_of_max_timestamp`, which may be called
-from any thread when waiting for a cold disk must not hold up the owner. No batch is checked here, neither
-its CRC nor its records: that was done by the caller.
+
+One thread, the owner (the event loop), calls everything. Exceptions: `open` and `close`, as long as nobody
+else has the log; `Flush.run`; and `read`, `offset_for_time` and `offset_of_max_timestamp`, which may be
+called from any thread, because they may have to wait for the disk. No batch is checked here, neither its
+CRC nor its records: the caller has done that.
 
 Kafka's classes: `UnifiedLog`, `LocalLog`.
 """
@@ -26,34 +27,32 @@ from __future__ import annotations
 
 import logging
 import os
-from bisect import bisect_right
 from collections.abc import Callable
-from dataclasses import dataclass
 from random import Random
 from typing import NamedTuple
 from uuid import UUID
 
-from ..protocol.batch_header import HEADER, LOG_OVERHEAD, TIMESTAMP_TYPE_BIT, patch_offsets
 from ..protocol.errors import ErrorCode, KafkaError
-from . import producer_snapshot
-from .batches import ReadAt
+from .batches import WouldWait
 from .checkpoint import encode_epochs
 from .config import LogConfig
-from .deletion import DeletedFiles, SweepResult
-from .files import Files, is_disk_full
-from .flush import Flush
+from .deletion import DeletedSegments, SweepResult
+from .file_slice import FileSlice
+from .files import FileClosed, Files, is_disk_full
+from .flush import Flush, Unsynced
 from .index import TimestampOffset
+from .intake import Intake, stamp, take_apart
 from .leader_epochs import LeaderEpochs
-from .names import LEADER_EPOCH_FILE, Kind, file_name
-from .producers import Plan, ProducedBatch, ProducerStates, Remembered
-from .recovery import Loaded, Loader, Progress, RecoveryReport, partition_of, rebuild_indexes, replay_producers
+from .names import LEADER_EPOCH_FILE, Mark
+from .producers import Plan, ProducerStates, Remembered
+from .reading import ReadRequest, first_at_or_after, slice_of
+from .recovery import Loaded, Loader, Progress, partition_of
+from .recovery_report import RecoveryReport
+from .replay import rebuild_producers
 from .retention import SegmentAge, expired_count
-from .search import first_at_or_after
-from .segment import FileSlice, IndexLies, Place, Segment
+from .segment import Segment
 
-__all__ = ("Appended", "FileSlice", "Flush", "Log", "SweepResult", "TimestampOffset")
-
-NO_TIMESTAMP = -1
+__all__ = ("Appended", "FileSlice", "Flush", "Log", "SweepResult", "TimestampOffset", "WouldWait")
 
 _log = logging.getLogger(__name__)
 
@@ -68,43 +67,16 @@ class Appended(NamedTuple):
     log_append_time: int  # milliseconds; -1 unless the log gave the time, or the append is a duplicate
 
 
-class _Stamped(NamedTuple):
-    """A batch of an append with the offsets it gets."""
-
-    position: int
-    size_bytes: int
-    base_offset: int
-    last_offset: int
-    max_timestamp: int
-
-
-@dataclass(slots=True)
-class _Intake:
-    """An append taken apart: what its batches will be in the log."""
-
-    batches: list[_Stamped]
-    produced: list[ProducedBatch]
-    max_timestamp: int
-    log_append_time: int
-
-
 class Log:
     """A partition's records. `Log.open` reads the folder, which exists."""
 
     __slots__ = (
-        "_active",
-        "_appended_bytes",
-        "_bases",
         "_deleted",
         "_files",
-        "_flushed_bytes",
-        "_flushes",
-        "_names_changed",
         "_new_jitter_ms",
-        "_new_snapshots",
-        "_sealed_unsynced",
         "_segments",
         "_snapshots",
+        "_unsynced",
         "config",
         "directory",
         "leader_epochs",
@@ -133,12 +105,11 @@ class Log:
         random: Random | None = None,
         progress: Progress | None = None,
     ) -> Log:
-        """Open the log in `directory` (`<topic>-<partition>`, which exists) and recover it unless the stop
-        was `clean`.
+        """Open the log in `directory` (`<topic>-<partition>`, which exists); recover it unless the stop was
+        `clean`.
 
         `recovery_point` and `log_start_offset` are those of the log directory's checkpoints. `random`
-        spreads segment rolls (`segment.jitter.ms`). May be called in any thread. OSError where the disk
-        fails.
+        spreads segment rolls (`segment.jitter.ms`). OSError where the disk fails.
         """
         new_jitter_ms = _jitter(config, random)
         loaded = Loader(
@@ -168,7 +139,7 @@ class Log:
         self.config = config
         self.recovery: RecoveryReport = loaded.report
         self.log_start_offset = loaded.log_start_offset
-        self.log_end_offset = loaded.segments[-1].next_offset
+        self.log_end_offset = loaded.segments.active.next_offset
         self.recovery_point = loaded.recovery_point
         self.leader_epochs: LeaderEpochs = loaded.epochs
         self.producers: ProducerStates = loaded.producers
@@ -176,16 +147,10 @@ class Log:
         self._files = files
         self._new_jitter_ms = new_jitter_ms
         self._segments = loaded.segments
-        self._bases = [segment.base_offset for segment in loaded.segments]
-        self._active = loaded.segments[-1]
         self._snapshots = loaded.snapshots
-        self._new_snapshots: list[str] = []
-        self._sealed_unsynced = [segment for segment in loaded.segments[:-1] if segment.unsynced]
-        # After a crash nobody knows which names the disk has.
-        self._names_changed = not loaded.report.clean
-        self._flushes: list[Flush] = []
-        self._appended_bytes = self._flushed_bytes = 0
-        self._deleted: DeletedFiles | None = None
+        sealed = [each for each in loaded.segments if each.unsynced and each is not loaded.segments.active]
+        self._unsynced = Unsynced(sealed, names=loaded.names_unsynced)
+        self._deleted: DeletedSegments | None = None
 
     def __repr__(self) -> str:
         return f"<Log {self.directory} {self.log_start_offset}..{self.log_end_offset}>"
@@ -195,7 +160,7 @@ class Log:
     @property
     def size_bytes(self) -> int:
         """The bytes of all segments, indexes not counted."""
-        return sum(segment.size_bytes for segment in self._segments)
+        return self._segments.size_bytes
 
     @property
     def segment_count(self) -> int:
@@ -204,7 +169,7 @@ class Log:
     @property
     def dirty_bytes(self) -> int:
         """Appended bytes that no sync has covered yet."""
-        return self._appended_bytes - self._flushed_bytes
+        return self._unsynced.appended_bytes - self._unsynced.flushed_bytes
 
     def update_config(self, config: LogConfig, random: Random | None = None) -> None:
         """Use other settings from now on."""
@@ -221,7 +186,8 @@ class Log:
         """
         if self.poisoned is not None:
             raise self.poisoned
-        intake = self._take_apart(batches)
+        base_offset = self.log_end_offset
+        intake = take_apart(batches, base_offset)
         plan: Plan = {}
         if intake.produced:
             planned = self.producers.plan(intake.produced)
@@ -229,43 +195,15 @@ class Log:
                 return self._answer_duplicate(planned)
             plan = planned
         self._roll_if_due(len(batches), intake, now_ms)
-        for batch in intake.batches:
-            patch_offsets(batches, batch.position, batch.base_offset, leader_epoch)
+        stamp(batches, intake, leader_epoch)
         self._write(batches)
-        base_offset = self.log_end_offset
-        last_offset = self._apply(intake, leader_epoch, plan)
-        return Appended(base_offset, last_offset, self.log_start_offset, False, intake.log_append_time)
-
-    def _take_apart(self, batches: memoryview | bytearray) -> _Intake:
-        offset, position, end = self.log_end_offset, 0, len(batches)
-        intake = _Intake([], [], NO_TIMESTAMP, NO_TIMESTAMP)
-        while position < end:
-            header = HEADER.unpack_from(batches, position)
-            size_bytes, attributes, max_timestamp, producer_id = (
-                header[1] + LOG_OVERHEAD,
-                header[5],
-                header[8],
-                header[9],
-            )
-            last_offset = offset + header[6]
-            intake.batches.append(_Stamped(position, size_bytes, offset, last_offset, max_timestamp))
-            if producer_id >= 0:
-                intake.produced.append(
-                    ProducedBatch(producer_id, header[10], header[11], offset, last_offset, max_timestamp, attributes)
-                )
-            if max_timestamp > intake.max_timestamp:
-                intake.max_timestamp = max_timestamp
-            if attributes & TIMESTAMP_TYPE_BIT:
-                intake.log_append_time = max_timestamp
-            position += size_bytes
-            offset = last_offset + 1
-        assert position == end > 0, "the buffer is not whole batches"
-        return intake
+        self._apply(len(batches), intake, leader_epoch, plan)
+        return Appended(base_offset, intake.last_offset, self.log_start_offset, False, intake.log_append_time)
 
     def _answer_duplicate(self, known: Remembered) -> Appended:
         return Appended(known.first_offset, known.last_offset, self.log_start_offset, True, known.timestamp)
 
-    def _roll_if_due(self, size_bytes: int, intake: _Intake, now_ms: int) -> None:
+    def _roll_if_due(self, size_bytes: int, intake: Intake, now_ms: int) -> None:
         config = self.config
         if size_bytes > config.segment_bytes:
             raise KafkaError(
@@ -273,50 +211,53 @@ class Log:
                 f"Message batch size is {size_bytes} bytes in append to partition {self.topic}-{self.partition}, "
                 f"which exceeds the maximum configured segment size of {config.segment_bytes}.",
             )
-        if self._active.should_roll(
+        if self._segments.active.should_roll(
             size_bytes,
             max_timestamp=intake.max_timestamp,
-            last_offset=intake.batches[-1].last_offset,
+            last_offset=intake.last_offset,
             now_ms=now_ms,
             config=config,
         ):
             self.roll(now_ms)
 
     def _write(self, batches: memoryview | bytearray) -> None:
-        active = self._active
+        active = self._segments.active
         try:
             active.write(batches)
         except OSError as error:
-            self._undo_write(error)
+            self._undo_write(active, error)
             raise self._refusal(error) from error
 
-    def _undo_write(self, error: OSError) -> None:
+    def _undo_write(self, active: Segment, error: OSError) -> None:
         """The bytes of a failed write that did arrive must not stay: the next append begins where this one
         did.
         """
         try:
-            self._active.undo_write()
+            active.undo_write()
         except OSError as second:
             self._poison(f"{second} while cutting off a failed append ({error})")
             return
         if not is_disk_full(error):
             self._poison(str(error))
 
-    def _apply(self, intake: _Intake, leader_epoch: int, plan: Plan) -> int:
-        active, interval_bytes = self._active, self.config.index_interval_bytes
+    def _apply(self, size_bytes: int, intake: Intake, leader_epoch: int, plan: Plan) -> None:
+        active, interval_bytes = self._segments.active, self.config.index_interval_bytes
         if leader_epoch > self.leader_epochs.latest_epoch:
             self.leader_epochs.assign(leader_epoch, self.log_end_offset)
         if not active.size_bytes:
-            self._names_changed = True  # the file may be new
-        last_offset = self.log_end_offset
-        for _, size_bytes, base_offset, last_offset, max_timestamp in intake.batches:
-            active.remember(base_offset, active.size_bytes)
-            active.note(base_offset, last_offset, size_bytes, max_timestamp, interval_bytes)
-            self._appended_bytes += size_bytes
+            self._unsynced.names = True  # the file may be new
+        for batch in intake.batches:
+            active.remember(batch.base_offset)
+            active.note(
+                last_offset=batch.last_offset,
+                size_bytes=batch.size_bytes,
+                max_timestamp=batch.max_timestamp,
+                interval_bytes=interval_bytes,
+            )
         active.unsynced = True
-        self.log_end_offset = last_offset + 1
-        self.producers.apply(plan, last_offset + 1)
-        return last_offset
+        self._unsynced.appended_bytes += size_bytes
+        self.log_end_offset = end_offset = intake.last_offset + 1
+        self.producers.apply(plan, end_offset)
 
     def roll(self, now_ms: int) -> None:
         """Begin a new segment at the log's end; nothing when the active one is empty. KafkaError:
@@ -324,52 +265,28 @@ class Log:
         """
         if self.poisoned is not None:
             raise self.poisoned
-        old = self._active
+        old = self._segments.active
         if not old.size_bytes:
             return
         new = Segment(
             self._files,
             self.directory,
             self.log_end_offset,
-            size_bytes=0,
-            next_offset=self.log_end_offset,
             created_ms=now_ms,
             jitter_ms=self._new_jitter_ms(),
         )
         try:
-            self._write_snapshot()
+            old.complete_indexes()
+            self._snapshots.write(self.producers, self.log_end_offset)
             new.create()
         except OSError as error:
             new.close()
             if not is_disk_full(error):
                 self._poison(str(error))
             raise self._refusal(error) from error
-        old.seal()
-        if old.unsynced:
-            self._sealed_unsynced.append(old)
-        self._replace_segments([*self._segments, new])
-        self._names_changed = True
-
-    def _replace_segments(self, segments: list[Segment]) -> None:
-        # New lists, not changed ones: a reader in another thread has hold of the old.
-        self._segments = segments
-        self._bases = [segment.base_offset for segment in segments]
-        self._active = segments[-1]
-
-    def _write_snapshot(self) -> None:
-        """Save the producers' states as of the log's end, so that recovery need not begin further back."""
-        offset = self.log_end_offset
-        if self._snapshots and self._snapshots[-1] == offset:
-            return
-        path = os.path.join(self.directory, file_name(offset, Kind.SNAPSHOT))
-        file = self._files.open(path)
-        try:
-            file.truncate(0)
-            file.write(producer_snapshot.encode(self.producers), 0)
-        finally:
-            file.close()
-        self._snapshots.append(offset)
-        self._new_snapshots.append(path)
+        old.recent = None
+        self._unsynced.sealed(old)
+        self._segments.add(new)
 
     def _refusal(self, error: OSError) -> KafkaError:
         return self.poisoned or KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"{self.directory}: {error}")
@@ -386,71 +303,65 @@ class Log:
     def read(
         self, offset: int, *, max_bytes: int, min_one_batch: bool = True, end_offset: int | None = None
     ) -> FileSlice | None:
-        """Locate records from `offset` on, at most `max_bytes` (any thread). None when there are none yet.
+        """Locate records from `offset` on, at most `max_bytes` (any thread; may wait). None when there are
+        none yet.
 
         The slice begins with the batch that holds `offset` and lies in one segment. It ends in front of the
         batch that holds `end_offset` and may end inside a batch; with `min_one_batch` the first one is
         whole, however large. Raises KafkaError(OFFSET_OUT_OF_RANGE).
         """
-        limit = self.log_end_offset if end_offset is None else min(end_offset, self.log_end_offset)
-        if offset < self.log_start_offset or offset > self.log_end_offset:
-            raise KafkaError(
-                ErrorCode.OFFSET_OUT_OF_RANGE,
-                f"Received request for offset {offset} for partition {self.topic}-{self.partition}, but we only have "
-                f"log segments from offset {self.log_start_offset} to {self.log_end_offset}.",
-            )
+        return self._read(offset, end_offset, max_bytes, min_one_batch, wait=True)
+
+    def read_now(
+        self, offset: int, *, max_bytes: int, min_one_batch: bool = True, end_offset: int | None = None
+    ) -> FileSlice | None:
+        """As `read`, but raises WouldWait when the disk would have to be waited for; then `read` in a
+        thread.
+        """
+        return self._read(offset, end_offset, max_bytes, min_one_batch, wait=False)
+
+    def _read(
+        self, offset: int, end_offset: int | None, max_bytes: int, min_one_batch: bool, *, wait: bool
+    ) -> FileSlice | None:
+        limit = self.log_end_offset
+        if not self.log_start_offset <= offset <= limit:
+            raise self._out_of_range(offset)
+        if end_offset is not None and end_offset < limit:
+            limit = end_offset
         if offset >= limit:
             return None
-        segments = self._segments
-        slot = max(bisect_right(self._bases, offset) - 1, 0)
-        for segment in segments[slot:]:
-            found = self._read_segment(segment, offset, limit, max_bytes, min_one_batch)
+        request = ReadRequest(offset, limit, max_bytes, min_one_batch, wait)
+        try:
+            for segment in self._segments.from_offset(offset):
+                found = slice_of(segment, request)
+                if found is not None:
+                    return found
+        except FileClosed as error:  # deleted under a reader in another thread
+            raise self._out_of_range(offset) from error
+        return None
+
+    def _out_of_range(self, offset: int) -> KafkaError:
+        return KafkaError(
+            ErrorCode.OFFSET_OUT_OF_RANGE,
+            f"Received request for offset {offset} for partition {self.topic}-{self.partition}, but we only have log "
+            f"segments from offset {self.log_start_offset} to {self.log_end_offset}.",
+        )
+
+    def offset_for_time(self, timestamp_ms: int) -> TimestampOffset | None:
+        """The first record that is not older than `timestamp_ms` (any thread; may wait); None when all
+        are.
+        """
+        for segment in self._segments:
+            try:
+                found = first_at_or_after(segment, timestamp_ms, self.log_start_offset)
+            except FileClosed:  # deleted under a reader in another thread: the next one is the first now
+                continue
             if found is not None:
                 return found
         return None
 
-    def _read_segment(
-        self, segment: Segment, offset: int, limit: int, max_bytes: int, min_one_batch: bool
-    ) -> FileSlice | None:
-        to_the_end = limit >= segment.next_offset
-        position = segment.position_after_read(offset)
-        first_bytes, base_offset = 0, offset
-        if position is None or not to_the_end or segment.size_bytes - position > max_bytes:
-            place = self._locate(segment, offset)
-            if place is None or place.base_offset >= limit:
-                return None
-            position, base_offset, first_bytes = place
-        end = segment.size_bytes if to_the_end else self._position_of(segment, limit)
-        size_bytes = min(end - position, max(max_bytes, first_bytes if min_one_batch else 0))
-        if size_bytes <= 0:
-            return None
-        if to_the_end and segment is self._active and position + size_bytes == end:
-            segment.remember_read_end()
-        return FileSlice(segment.log, position, size_bytes, base_offset)
-
-    def _position_of(self, segment: Segment, offset: int) -> int:
-        place = self._locate(segment, offset)
-        return segment.size_bytes if place is None else place.position
-
-    def _locate(self, segment: Segment, offset: int, read: ReadAt | None = None) -> Place | None:
-        try:
-            return segment.locate(offset, read)
-        except IndexLies as lie:
-            _log.warning("%s: rebuilding the indexes", lie)
-        rebuild_indexes(segment, self.config.index_interval_bytes)
-        return segment.locate(offset, read)
-
-    def offset_for_time(self, timestamp_ms: int) -> TimestampOffset | None:
-        """The first record that is not older than `timestamp_ms` (any thread); None when all are."""
-        for segment in self._segments:
-            if segment.largest_timestamp.timestamp >= timestamp_ms:
-                found = first_at_or_after(segment, timestamp_ms, self.log_start_offset)
-                if found is not None:
-                    return found
-        return None
-
     def offset_of_max_timestamp(self) -> TimestampOffset | None:
-        """The first record that has the largest timestamp of all (any thread); None when no record has
+        """The first record that has the largest timestamp of all (any thread; may wait); None when none has
         one.
         """
         largest = max(segment.largest_timestamp.timestamp for segment in self._segments)
@@ -462,35 +373,27 @@ class Log:
         """Take note of all that is dirty; None when nothing is, or the log is poisoned. Then run it, then
         finish it.
         """
-        active = self._active
-        epochs_dirty = self.leader_epochs.dirty
         if self.poisoned is not None:
             return None
-        if not (active.unsynced or self._sealed_unsynced or self._names_changed or epochs_dirty):
-            return None
-        flush = Flush(self.log_end_offset, self._appended_bytes, self._files, self.directory)
-        flush.sealed, self._sealed_unsynced = self._sealed_unsynced, []
-        flush.active = active if active.unsynced else None
-        flush.snapshots = [self._files.open(path) for path in self._new_snapshots]
-        flush.names = self._names_changed
-        if epochs_dirty:
-            path = os.path.join(self.directory, LEADER_EPOCH_FILE)
-            flush.epochs = (path, encode_epochs(self.leader_epochs.entries))
-        for segment in flush.sealed:
-            segment.unsynced = False
-        active.unsynced = self._names_changed = self.leader_epochs.dirty = False
-        self._new_snapshots = []
-        self._flushes.append(flush)
-        return flush
+        epochs = None
+        if self.leader_epochs.dirty:
+            epochs = (
+                os.path.join(self.directory, LEADER_EPOCH_FILE),
+                encode_epochs(self.leader_epochs.entries),
+            )
+            self.leader_epochs.dirty = False
+        snapshots = self._snapshots.take_unsynced()
+        return self._unsynced.begin(
+            self._files, self.directory, self._segments.active, snapshots=snapshots, epochs=epochs
+        )
 
     def finish_flush(self, flush: Flush, error: Exception | None = None) -> None:
-        """What `flush.run` did: nothing raised moves the recovery point, an error poisons the log."""
-        self._flushes.remove(flush)
+        """What came of `flush.run`: nothing raised moves the recovery point, an error poisons the log."""
+        self._unsynced.finish(flush, worked=error is None)
         if error is not None:
             self._poison(f"sync failed: {error}")
             return
-        self.recovery_point = max(self.recovery_point, min(flush.end_offset, self.log_end_offset))
-        self._flushed_bytes = max(self._flushed_bytes, flush.appended_bytes)
+        self.recovery_point = max(self.recovery_point, flush.end_offset)
 
     def flush(self) -> None:
         """Make everything durable now; waits for the disk. Raises the log's KafkaError when the sync
@@ -503,8 +406,7 @@ class Log:
             flush.run()
         except OSError as error:
             self.finish_flush(flush, error)
-            assert self.poisoned is not None
-            raise self.poisoned from error
+            raise self._refusal(error) from error
         self.finish_flush(flush)
 
     # --- getting shorter
@@ -523,51 +425,58 @@ class Log:
                 f"it is larger than the high watermark {self.log_end_offset}",
             )
         if offset > self.log_start_offset:
-            self.log_start_offset = offset
-            self.leader_epochs.truncate_start(offset)
-            self.recovery_point = max(self.recovery_point, offset)
+            self._begin_at(offset)
         return self.log_start_offset
 
+    def _begin_at(self, offset: int) -> None:
+        self.log_start_offset = offset
+        self.leader_epochs.truncate_start(offset)
+
     def sweep(self, now_ms: int) -> SweepResult:
-        """Apply retention, remove files whose delay is over, forget silent producers.
+        """Apply retention, remove files whose delay is over, forget silent producers, mend indexes.
 
-        KafkaError(KAFKA_STORAGE_ERROR) when a new segment was needed and could not be made.
+        Raises KafkaError(KAFKA_STORAGE_ERROR) where the disk refuses; the rest is done the next time.
         """
-        expired = 0
-        if self.poisoned is None:
-            expired = expired_count(
-                self._ages(), config=self.config, log_start_offset=self.log_start_offset, now_ms=now_ms
-            )
-        freed_bytes = sum(segment.size_bytes for segment in self._segments[:expired])
-        if expired:
-            self._delete_segments(expired, now_ms)
+        if self.poisoned is not None:
+            return SweepResult(0, 0, 0, 0)
+        try:
+            self._mend_indexes()
+            count, freed_bytes = self._apply_retention(now_ms)
+            removed = self._deleted.remove_due(now_ms) if self._deleted is not None else 0
+        except OSError as error:
+            raise self._refusal(error) from error
         forgotten = self.producers.expire(now_ms, self.config.producer_id_expiration_ms)
-        removed = self._deleted.remove_due(now_ms) if self._deleted is not None else 0
-        return SweepResult(expired, freed_bytes, removed, forgotten)
+        return SweepResult(count, freed_bytes, removed, forgotten)
 
-    def _ages(self) -> list[SegmentAge]:
-        return [
-            SegmentAge(segment.base_offset, segment.next_offset, segment.size_bytes, segment.age_timestamp)
-            for segment in self._segments
+    def _mend_indexes(self) -> None:
+        for segment in self._segments:
+            if segment.index_lies:
+                _log.warning("%s: its indexes do not lead to its batches and are built again", segment.log.path)
+                segment.rebuild_indexes(self.config.index_interval_bytes)
+
+    def _apply_retention(self, now_ms: int) -> tuple[int, int]:
+        ages = [
+            SegmentAge(each.base_offset, each.next_offset, each.size_bytes, each.age_timestamp)
+            for each in self._segments
         ]
-
-    def _delete_segments(self, count: int, now_ms: int) -> None:
-        if count == len(self._segments):
+        start = self.log_start_offset
+        count = expired_count(ages, config=self.config, log_start_offset=start, now_ms=now_ms)
+        if count == len(ages):
             self.roll(now_ms)
             # The old names may go only when the new one is sure to stay: the log's end is in it.
             self._files.sync_directory(self.directory)
-        gone, kept = self._segments[:count], self._segments[count:]
-        self._replace_segments(kept)
-        self.log_start_offset = max(self.log_start_offset, kept[0].base_offset)
-        self.recovery_point = max(self.recovery_point, self.log_start_offset)
-        self.leader_epochs.truncate_start(self.log_start_offset)
-        self._sealed_unsynced = [segment for segment in self._sealed_unsynced if segment not in gone]
-        if self._deleted is None:
-            self._deleted = DeletedFiles(self._files)
-        for segment in gone:
-            self._deleted.add(segment, now_ms + self.config.file_delete_delay_ms)
-        self._drop_snapshots(lambda offset: offset < kept[0].base_offset)
-        self._names_changed = True
+        if count:
+            self._delete(self._segments.drop_first(count), now_ms)
+        return count, sum(each.size_bytes for each in ages[:count])
+
+    def _delete(self, gone: list[Segment], now_ms: int) -> None:
+        first_offset = self._segments.first.base_offset
+        if first_offset > self.log_start_offset:
+            self._begin_at(first_offset)
+        self._unsynced.gone(gone)
+        self._deleted = self._deleted or DeletedSegments(self._files)
+        self._deleted.add(gone, due_ms=now_ms + self.config.file_delete_delay_ms)
+        self._snapshots.drop(lambda offset: offset < first_offset)
 
     def truncate(self, offset: int) -> None:
         """Drop everything from `offset` on, and the whole batch that holds it. Waits for the disk; durable
@@ -575,61 +484,42 @@ class Log:
 
         KafkaError(KAFKA_STORAGE_ERROR) poisons the log: it is not known what is left.
         """
+        if self.poisoned is not None:
+            raise self.poisoned
         if offset >= self.log_end_offset:
             return
         try:
-            self._truncate(max(offset, self._bases[0]))
+            self._truncate(max(offset, self._segments.first.base_offset))
         except OSError as error:
             self._poison(f"truncating to {offset} failed: {error}")
             raise self._refusal(error) from error
 
     def _truncate(self, offset: int) -> None:
-        keep = max(bisect_right(self._bases, offset), 1)
-        for segment in reversed(self._segments[keep:]):
-            segment.deleted = True
-            segment.remove_files()
-        kept = self._segments[:keep]
-        active = kept[-1]
+        gone = self._segments.drop_behind(offset)
+        self._unsynced.gone(gone)
+        for segment in gone:
+            segment.remove(Mark.LIVE)
+        active = self._segments.active
         active.truncate(offset)
-        self._replace_segments(kept)
-        self.log_end_offset = active.next_offset
-        self.log_start_offset = min(self.log_start_offset, self.log_end_offset)
-        self.recovery_point = min(self.recovery_point, self.log_end_offset)
-        self._sealed_unsynced = [segment for segment in self._sealed_unsynced if segment in kept[:-1]]
-        self.leader_epochs.truncate_end(self.log_end_offset)
-        self._drop_snapshots(lambda snapshot: snapshot > self.log_end_offset)
-        self._rebuild_producers()
-        for flush in self._flushes:
-            flush.cut(self.log_end_offset)
+        active.unsynced = True
+        self.log_end_offset = end_offset = active.next_offset
+        self.log_start_offset = min(self.log_start_offset, end_offset)
+        self.recovery_point = min(self.recovery_point, end_offset)
+        self._unsynced.truncated(end_offset)
+        self.leader_epochs.truncate_end(end_offset)
+        self._snapshots.drop(lambda snapshot: snapshot > end_offset)
+        rebuild_producers(self._segments, self.producers, self._snapshots, end_offset, _log.warning)
         active.log.sync()
         self._files.sync_directory(self.directory)
-
-    def _rebuild_producers(self) -> None:
-        end_offset = self.log_end_offset
-        self.producers.clear(self._bases[0])
-        if self._snapshots:
-            path = os.path.join(self.directory, file_name(self._snapshots[-1], Kind.SNAPSHOT))
-            for producer_id, producer in producer_snapshot.decode(self._files.read_bytes(path)):
-                self.producers.restore(producer_id, producer)
-            self.producers.end_offset = self._snapshots[-1]
-        replay_producers(self._segments, self.producers, end_offset)
-        self.producers.end_offset = end_offset
-
-    def _drop_snapshots(self, goes: Callable[[int], bool]) -> None:
-        for offset in [offset for offset in self._snapshots if goes(offset)]:
-            path = os.path.join(self.directory, file_name(offset, Kind.SNAPSHOT))
-            self._files.remove(path)
-            self._snapshots.remove(offset)
-            if path in self._new_snapshots:
-                self._new_snapshots.remove(path)
 
     # --- the end
 
     def close(self) -> None:
         """Make everything durable, indexes and producers too, and let go of the files (any thread).
 
-        After that the log may be opened as clean. Raises the log's KafkaError when the last sync fails or
-        it was poisoned before; the files are let go all the same.
+        After that the log may be opened as clean. Raises the log's KafkaError when something could not be
+        made durable or the log was poisoned; the files are let go all the same, and the next opening must
+        recover.
         """
         try:
             if self.poisoned is not None:
@@ -639,18 +529,22 @@ class Log:
             self.release()
 
     def _settle(self) -> None:
-        if len(self.producers) or self._snapshots:
-            self._write_snapshot()
-        active = self._active
-        if active.unsynced or self._appended_bytes:
-            active.seal()
-            self._sealed_unsynced.append(active)
-            self._names_changed = True
+        active = self._segments.active
+        try:
+            if len(self.producers) or self._snapshots.offsets:
+                self._unsynced.names |= self._snapshots.write(self.producers, self.log_end_offset)
+            if active.size_bytes:
+                active.complete_indexes()
+        except OSError as error:
+            raise self._refusal(error) from error
+        if active.unsynced or active.indexes_unsynced:
+            active.unsynced = True
+            self._unsynced.sealed(active)
         self.flush()
 
     def release(self) -> None:
-        """Let go of the files as they are; nothing more is written. For a topic that is being deleted, or a
-        crash.
+        """Let go of the files as they are; nothing more is written. For a log that is being deleted, or a
+        failure.
         """
         for segment in self._segments:
             segment.deleted = True
@@ -660,14 +554,13 @@ class Log:
 
     def check(self) -> None:
         """Prove the invariants; AssertionError names the one that does not hold."""
-        assert self._bases == sorted(set(self._bases)), self._bases
-        assert self._bases[0] <= self.log_start_offset <= self.log_end_offset
-        assert self.recovery_point <= self.log_end_offset
-        assert self._active is self._segments[-1]
-        assert self._active.next_offset == self.log_end_offset
-        assert self.producers.end_offset <= self.log_end_offset
-        for segment, following in zip(self._segments, self._bases[1:], strict=False):
-            assert segment.next_offset <= following, (segment.next_offset, following)
+        segments = self._segments
+        segments.check()
+        assert segments.first.base_offset <= self.log_start_offset <= self.log_end_offset, self
+        assert self.recovery_point <= self.log_end_offset, self.recovery_point
+        assert segments.active.next_offset == self.log_end_offset, segments.active
+        assert self.producers.end_offset == self.log_end_offset, self.producers.end_offset
+        assert self.dirty_bytes >= 0, self.dirty_bytes
 
 
 def _jitter(config: LogConfig, random: Random | None) -> Callable[[], int]:

@@ -7,7 +7,8 @@ name.
     10  for each, 46 bytes:
         producer_id int64, epoch int16, last_sequence int32, last_offset int64, offset_delta int32,
         timestamp int64, coordinator_epoch int32, current_txn_first_offset int64 (-1: none)
- Only the last of a producer's batches is in it; that is Kafka's format. A snapshot is not synced with the
+
+Only the last of a producer's batches is in it; that is Kafka's format. A snapshot is not synced with the
 log: one that does not check is dropped, and the state is rebuilt from an older one or from the log. Kafka's
 schema: `ProducerSnapshot.json`.
 """

@@ -1,11 +1,13 @@
 """Which segments of a log are to go: pure, from what is known of each segment and the settings.
- Segments go from the oldest on, whole, and only as long as each next one may go: the log has no holes. In
+
+Segments go from the oldest on, whole, and only as long as each next one may go: the log has no holes. In
 this order, as in Kafka,
 
     start     everything in the segment lies before the log start offset (DeleteRecords) size      without
     it the log is still `retention.bytes` large time      its largest timestamp is older than
     `retention.ms`; for a segment without timestamps the time it was written counts
- The last segment is among them only when it has records; the log then rolls first, so that its end is kept.
+
+The last segment is among them only when it has records; the log then rolls first, so that its end is kept.
 A log that is only compacted loses segments by its start alone. Kafka: `UnifiedLog.deleteOldSegments`.
 """
 

@@ -1,16 +1,21 @@
 """One segment: a run of batches in one file, and what finds them quickly.
 
     base_offset <= every offset in it < next_offset          size_bytes: where the next batch goes
-    ...one segment of a log, the last, is active and grows; the others never change but for being deleted.
- A segment writes what it is given (`write`, one system call) and, when that worked, notes it (`note`):
+
+`next_offset` and `size_bytes` are one value, `end`, so that a reader in another thread sees two that belong
+together. The last segment of a log is active and grows; the others never change but for being deleted.
+
+A segment writes what it is given (`write`, one system call) and, when that worked, notes it (`note`):
 counters, index entries, the recent batches. The two are apart so that a failed write leaves the segment as
 it was.
- Finding an offset costs, in this order: nothing (a reader that reached the end comes back: `_read_ends`), a
-bisection in memory (the recent batches of the active segment), or a lookup in the index and a walk over
-about one index interval. The walk checks what the index said: a batch that does not cover its entry is an
-index that lies, `IndexLies`, and the log rebuilds it.
- `locate` and everything it uses may be called from any thread, all else belongs to the log's owner. That is
-why the recent batches are a pair of arrays that are only appended to, and replaced as a pair.
+
+Finding an offset costs a bisection in memory near the tail (`recent`), else a lookup in the index and a
+walk over about one index interval. The walk checks what the index said: where it does not lead to the batch
+it names, the index lies (`index_lies`), the walk begins at the front of the file instead, and the log's
+owner builds the index anew.
+
+`locate`, `headers` and `largest_timestamp` may be called from any thread; all else belongs to the log's
+owner.
 
 Kafka's classes: `LogSegment`, `FileRecords`.
 """
@@ -18,91 +23,26 @@ Kafka's classes: `LogSegment`, `FileRecords`.
 from __future__ import annotations
 
 import os
-from array import array
-from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import NamedTuple
 
 from ..protocol.batch_header import BatchHeader
-from ..protocol.errors import ErrorCode, KafkaError
-from .batches import LOOKUP_CHUNK_BYTES, Located, ReadAt, iter_headers
+from .batches import Located, Place, iter_headers, walk_to
 from .config import LogConfig
-from .files import Data, File, FileClosed, Files
-from .index import OffsetIndex, TimeIndex, TimestampOffset
+from .file_slice import FileSlice
+from .files import Data, Files, is_disk_full
+from .index import OffsetIndex, OffsetPosition, TimeIndex, TimestampOffset
 from .names import Kind, Mark, file_name
+from .recent import RecentBatches
+
+__all__ = ("FileSlice", "Segment")
 
 MAX_RELATIVE_OFFSET = 2**31 - 1
-RECENT_BATCHES = 128  # at least so many are remembered, at most twice that: 2 arrays of 8 bytes each
-READ_ENDS = 16  # readers at the tail of one partition that come back to where they stopped
 NO_TIMESTAMP = -1
-
-
-class IndexLies(Exception):
-    """An index entry does not lead to the batch it names; the log's file is the truth, the index must be
-    rebuilt.
-    """
-
-
-class Place(NamedTuple):
-    """A batch in the segment's file."""
-
-    position: int
-    base_offset: int
-    size_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class FileSlice:
-    """Bytes of a log on their way to a reader: located, not read. Begins with a whole batch, may end inside
-    one.
-
-    Stays good while the segment is being deleted, until its file is removed; after that reading says
-    OFFSET_OUT_OF_RANGE.
-    """
-
-    file: File
-    position: int
-    size_bytes: int
-    base_offset: int  # of the first batch; at most the offset that was asked for
-
-    def read_now(self) -> bytes | bytearray | None:
-        """All the bytes, or None when the disk would have to be waited for."""
-        try:
-            data = self.file.read_now(self.size_bytes, self.position)
-        except FileClosed as error:
-            raise _gone(self) from error
-        if data is not None and len(data) != self.size_bytes:
-            raise _gone(self)
-        return data
-
-    def read(self) -> bytes:
-        """All the bytes; may wait for the disk (any thread)."""
-        try:
-            data = self.file.read(self.size_bytes, self.position)
-        except FileClosed as error:
-            raise _gone(self) from error
-        if len(data) != self.size_bytes:
-            raise _gone(self)
-        return data
-
-    def split(self, size_bytes: int) -> tuple[FileSlice, FileSlice]:
-        """The first `size_bytes` and the rest. The rest does not begin with a batch, its base offset means
-        nothing.
-        """
-        first = FileSlice(self.file, self.position, size_bytes, self.base_offset)
-        rest = FileSlice(self.file, self.position + size_bytes, self.size_bytes - size_bytes, self.base_offset)
-        return first, rest
-
-
-def _gone(piece: FileSlice) -> KafkaError:
-    return KafkaError(
-        ErrorCode.OFFSET_OUT_OF_RANGE, f"the records from offset {piece.base_offset} on were deleted meanwhile"
-    )
+FILES_OF_A_SEGMENT = (Kind.OFFSET_INDEX, Kind.TIME_INDEX, Kind.TXN_INDEX, Kind.LOG)  # the log last
 
 
 class Segment:
-    """Batches from `base_offset` on. Opened by `Segment(...)`, which touches no file; `load_tail` finds
+    """Batches from `base_offset` on. Making one touches no file; `load_tail` or `rewind` and `note` find
     where it ends.
     """
 
@@ -112,17 +52,16 @@ class Segment:
         "_files",
         "_first_timestamp",
         "_largest",
-        "_offset_index",
-        "_read_ends",
-        "_recent",
-        "_time_index",
         "base_offset",
         "created_ms",
         "deleted",
+        "end",
+        "index_lies",
         "jitter_ms",
         "log",
-        "next_offset",
-        "size_bytes",
+        "offset_index",
+        "recent",
+        "time_index",
         "unsynced",
     )
 
@@ -132,60 +71,63 @@ class Segment:
         directory: str,
         base_offset: int,
         *,
-        size_bytes: int,
-        next_offset: int,
+        size_bytes: int = 0,
         created_ms: int,
-        jitter_ms: int = 0,
+        jitter_ms: int,
     ) -> None:
         self._files = files
         self._directory = directory
         self.base_offset = base_offset
-        self.next_offset = next_offset
-        self.size_bytes = size_bytes
+        self.end: tuple[int, int] = (base_offset, size_bytes)
         self.created_ms = created_ms
         self.jitter_ms = jitter_ms
         self.unsynced = False
         self.deleted = False
+        self.index_lies = False
         self.log = files.open(self.path(Kind.LOG))
-        self._offset_index: OffsetIndex | None = None
-        self._time_index: TimeIndex | None = None
+        self.offset_index = OffsetIndex(files.open(self.path(Kind.OFFSET_INDEX)), base_offset)
+        self.time_index = TimeIndex(files.open(self.path(Kind.TIME_INDEX)), base_offset)
+        self.recent: RecentBatches | None = None  # made with the first append: most logs are idle
         self._bytes_since_index = 0
         self._first_timestamp: int | None = None
-        self._largest: TimestampOffset | None = None if size_bytes else TimestampOffset(-1, base_offset)
-        self._recent: tuple[array[int], array[int]] | None = None
-        self._read_ends: dict[int, int] = {}
+        self._largest: TimestampOffset | None = None
+
+    def __repr__(self) -> str:
+        return f"<Segment {self.log.path} to {self.next_offset}, {self.size_bytes} bytes>"
 
     def path(self, kind: Kind, mark: Mark = Mark.LIVE) -> str:
         return os.path.join(self._directory, file_name(self.base_offset, kind, mark))
 
     @property
-    def offset_index(self) -> OffsetIndex:
-        if self._offset_index is None:
-            self._offset_index = OffsetIndex(self._files.open(self.path(Kind.OFFSET_INDEX)), self.base_offset)
-        return self._offset_index
+    def next_offset(self) -> int:
+        return self.end[0]
 
     @property
-    def time_index(self) -> TimeIndex:
-        if self._time_index is None:
-            self._time_index = TimeIndex(self._files.open(self.path(Kind.TIME_INDEX)), self.base_offset)
-        return self._time_index
+    def size_bytes(self) -> int:
+        return self.end[1]
 
     @property
     def largest_timestamp(self) -> TimestampOffset:
-        """The largest timestamp in the segment and the last offset of the first batch that has it; -1 for
-        none.
-        """
+        """The largest timestamp and the last offset of the first batch that has it; -1 for none."""
         if self._largest is None:
-            self._largest = self.time_index.last_entry() or TimestampOffset(NO_TIMESTAMP, self.base_offset)
+            self._largest = self._noted_timestamp() if self.size_bytes else self._no_timestamp()
         return self._largest
 
     @property
-    def first_timestamp(self) -> int:
-        """The largest timestamp of the first batch, from which `segment.ms` counts; -1 for none."""
-        if self._first_timestamp is None:
-            first = next(self.headers(0), None)
-            self._first_timestamp = first.header.max_timestamp if first else None
-        return NO_TIMESTAMP if self._first_timestamp is None else self._first_timestamp
+    def age_timestamp(self) -> int:
+        """What `retention.ms` counts from: the largest timestamp, or when it was last written if it has
+        none.
+        """
+        largest = self.largest_timestamp.timestamp
+        if largest >= 0 or not self.size_bytes:
+            return largest
+        return self._files.modified_ms(self.log.path, self.created_ms)
+
+    def _noted_timestamp(self) -> TimestampOffset:
+        return self.time_index.last_entry() or self._no_timestamp()
+
+    def _no_timestamp(self) -> TimestampOffset:
+        return TimestampOffset(NO_TIMESTAMP, self.base_offset)
 
     # --- appending
 
@@ -201,12 +143,16 @@ class Segment:
         """Cut off what a failed write may have left."""
         self.log.truncate(self.size_bytes)
 
-    def note(
-        self, base_offset: int, last_offset: int, size_bytes: int, max_timestamp: int, interval_bytes: int
-    ) -> None:
+    def remember(self, base_offset: int) -> None:
+        """The batch that is noted next was just appended: keep it in mind for readers of the tail."""
+        if self.recent is None:
+            self.recent = RecentBatches()
+        self.recent.add(base_offset, self.size_bytes)
+
+    def note(self, *, last_offset: int, size_bytes: int, max_timestamp: int, interval_bytes: int) -> None:
         """Take a batch that is in the file, directly behind the last one, into account."""
         position = self.size_bytes
-        largest = self._largest if self._largest is not None else self.largest_timestamp
+        largest = self._largest or self.largest_timestamp
         if not position:
             self._first_timestamp = max_timestamp
         if max_timestamp > largest.timestamp:
@@ -214,43 +160,14 @@ class Segment:
         if self._bytes_since_index > interval_bytes:
             self._add_index_entries(last_offset, position, largest)
         self._bytes_since_index += size_bytes
-        self.size_bytes = position + size_bytes
-        self.next_offset = last_offset + 1
-
-    def remember(self, base_offset: int, position: int) -> None:
-        """Keep a batch just appended among the recent ones. Called in the order of the log, for each or for
-        none.
-        """
-        recent = self._recent
-        if recent is None:
-            recent = self._recent = (array("q"), array("q"))
-        offsets, positions = recent
-        if len(offsets) >= 2 * RECENT_BATCHES:
-            offsets, positions = self._recent = (offsets[RECENT_BATCHES:], positions[RECENT_BATCHES:])
-        positions.append(position)
-        offsets.append(base_offset)  # last: a reader in another thread bisects the offsets
+        self.end = (last_offset + 1, position + size_bytes)
 
     def _add_index_entries(self, last_offset: int, position: int, largest: TimestampOffset) -> None:
         self.offset_index.append(last_offset, position)
         self.time_index.append(largest.timestamp, largest.offset)
         self._bytes_since_index = 0
         if self.offset_index.wants_write:
-            self.write_indexes()
-
-    def write_indexes(self) -> bool:
-        """Try to put waiting index entries into their files. False: they go on waiting, in memory.
-
-        A full disk must not fail an append whose bytes are already written; nothing is lost, an index is
-        derived.
-        """
-        try:
-            if self._offset_index is not None:
-                self._offset_index.write()
-            if self._time_index is not None:
-                self._time_index.write()
-        except OSError:
-            return False
-        return True
+            self.try_write_indexes()
 
     def should_roll(
         self, added_bytes: int, *, max_timestamp: int, last_offset: int, now_ms: int, config: LogConfig
@@ -261,112 +178,72 @@ class Segment:
         size_bytes = self.size_bytes
         if not size_bytes:
             return False
-        if size_bytes > config.segment_bytes - added_bytes or last_offset - self.base_offset > MAX_RELATIVE_OFFSET:
-            return True
-        if self._age_ms(max_timestamp, now_ms) > config.segment_ms - self.jitter_ms:
-            return True
-        index = self._offset_index
-        return index is not None and (
-            index.is_full(config.segment_index_bytes) or self.time_index.is_full(config.segment_index_bytes)
+        return (
+            size_bytes > config.segment_bytes - added_bytes
+            or last_offset - self.base_offset > MAX_RELATIVE_OFFSET
+            or self._age_ms(max_timestamp, now_ms) > config.segment_ms - self.jitter_ms
+            or self.offset_index.is_full(config.segment_index_bytes)
+            or self.time_index.is_full(config.segment_index_bytes)
         )
 
     def _age_ms(self, max_timestamp: int, now_ms: int) -> int:
-        first = self._first_timestamp if self._first_timestamp is not None else self.first_timestamp
-        return max_timestamp - first if first >= 0 else now_ms - self.created_ms
+        """From the first batch's timestamp to the newest's; the time since it was made when there is none."""
+        if self._first_timestamp is None:
+            first_batch = next(self.headers(0), None)
+            self._first_timestamp = first_batch.header.max_timestamp if first_batch else NO_TIMESTAMP
+        if self._first_timestamp >= 0:
+            return max_timestamp - self._first_timestamp
+        return now_ms - self.created_ms
 
-    def seal(self) -> None:
-        """Complete the indexes: the segment is no longer active, or is being closed."""
-        if self.size_bytes:
-            self.complete_indexes()
-        self._recent = None
-        self._read_ends = {}
+    # --- its indexes
+
+    def try_write_indexes(self) -> bool:
+        """Put waiting index entries into their files. False: the disk is full, they go on waiting in memory.
+
+        That must not fail what is already done to the log, and nothing is lost: an index is derived.
+        """
+        try:
+            self.time_index.write()  # first: `load_tail` walks from the last entry of the other one
+            self.offset_index.write()
+        except OSError as error:
+            if not is_disk_full(error):
+                raise
+            return False
+        return True
 
     def complete_indexes(self) -> None:
-        """Add the largest timestamp and have both index files; best effort, as `write_indexes` is."""
+        """Note the largest timestamp last, and have both files: one that is absent would be built again.
+        OSError.
+        """
         largest = self.largest_timestamp
         self.time_index.append(largest.timestamp, largest.offset)
+        for kind, index in ((Kind.TIME_INDEX, self.time_index), (Kind.OFFSET_INDEX, self.offset_index)):
+            index.write()
+            if not self._files.exists(self.path(kind)):
+                index.file.truncate(0)
+
+    def try_complete_indexes(self) -> None:
+        """As `complete_indexes`, where the entries may as well wait in memory: on a full disk a log still
+        opens.
+        """
         try:
-            self.offset_index.ensure_file()
-            self.time_index.ensure_file()
-        except OSError:
-            return  # absent or short: the next opening builds them again
-        self.write_indexes()
+            self.complete_indexes()
+        except OSError as error:
+            if not is_disk_full(error):
+                raise
 
-    # --- finding (any thread)
-
-    def headers(self, position: int, *, read: ReadAt | None = None, end: int | None = None) -> Iterator[Located]:
-        """Batches from `position` on, walked in large chunks."""
-        return iter_headers(read or self.log.read, position, self.size_bytes if end is None else end)
-
-    def locate(self, offset: int, read: ReadAt | None = None) -> Place | None:
-        """The batch that holds `offset`, or the first one behind it; None when there is none.
-
-        With `read=log.read_now` raises WouldWait instead of waiting. Raises IndexLies.
+    def sync_with_indexes(self) -> None:
+        """Have all of it on the disk (any thread, when the segment does not grow any more). OSError: the
+        log is not.
         """
-        recent = self._recent
-        if recent is not None:
-            found = self._locate_recent(recent, offset)
-            if found is not None:
-                return found
-        return self._walk_to(offset, read)
+        self.log.sync()
+        if self.try_write_indexes():
+            self.offset_index.sync()
+            self.time_index.sync()
 
-    def position_after_read(self, offset: int) -> int | None:
-        """Where `offset` is, when a reader stopped there."""
-        return self._read_ends.get(offset)
-
-    def remember_read_end(self) -> None:
-        """A reader got everything; it will come back for `next_offset`."""
-        ends = self._read_ends
-        if self.next_offset not in ends:
-            if len(ends) >= READ_ENDS:
-                del ends[next(iter(ends))]
-            ends[self.next_offset] = self.size_bytes
-
-    def _locate_recent(self, recent: tuple[array[int], array[int]], offset: int) -> Place | None:
-        offsets, positions = recent
-        slot = bisect_right(offsets, offset) - 1
-        if slot < 0 or offset >= self.next_offset:
-            return None
-        following = positions[slot + 1] if slot + 1 < len(positions) else self.size_bytes
-        return Place(positions[slot], offsets[slot], following - positions[slot])
-
-    def _walk_to(self, offset: int, read: ReadAt | None) -> Place | None:
-        end = self.size_bytes
-        if offset >= self.next_offset or not end:
-            return None
-        index_read = None
-        if read is not None:
-            index_read = self.offset_index.file.read_now
-        entry = self.offset_index.lookup(offset, index_read)
-        walk = iter_headers(read or self.log.read, entry.position, end, chunk_bytes=LOOKUP_CHUNK_BYTES)
-        first = next(walk, None)
-        if first is None or (entry.position and first.header.last_offset != entry.offset):
-            raise IndexLies(f"{self.offset_index.file.path} leads offset {entry.offset} to {entry.position}")
-        batch = first
-        while batch.header.last_offset < offset:
-            following = next(walk, None)
-            if following is None:
-                return None
-            batch = following
-        return Place(batch.position, batch.header.base_offset, batch.header.size_bytes)
-
-    # --- leaving
-
-    def truncate(self, offset: int) -> None:
-        """Drop the batch that holds `offset` and all behind it. OSError leaves nothing promised but the
-        order of cuts.
-        """
-        place = self.locate(offset)
-        if place is None:
-            return
-        self.offset_index.truncate(place.base_offset)
-        self.time_index.truncate(place.base_offset)
-        self.log.truncate(place.position)
-        self.size_bytes = place.position
-        self._recent, self._read_ends, self._bytes_since_index = None, {}, 0
-        self._first_timestamp = self._first_timestamp if place.position else None
-        self._largest = None
-        self.reload_tail()
+    @property
+    def indexes_unsynced(self) -> bool:
+        return self.offset_index.unsynced or self.time_index.unsynced
 
     def rewind(self, position: int) -> None:
         """Forget what is known from the batch at `position` on, which begins the file or is named by an
@@ -374,85 +251,131 @@ class Segment:
 
         The bytes stay; `note` takes them into account again.
         """
-        self._recent, self._read_ends, self._bytes_since_index = None, {}, 0
-        self.size_bytes = position
+        self.recent, self._bytes_since_index = None, 0
         if not position:
             self.offset_index.reset()
             self.time_index.reset()
-            self.next_offset, self._first_timestamp = self.base_offset, None
-            self._largest = TimestampOffset(NO_TIMESTAMP, self.base_offset)
+            self.end = (self.base_offset, 0)
+            self._first_timestamp = self._largest = None
+            self.index_lies = False
             return
         self.offset_index.keep_up_to_position(position)
         entry = self.offset_index.last_entry()
         assert entry is not None
         assert entry.position == position
-        self.time_index.truncate(entry.offset + 1)
         before = self.offset_index.lookup(entry.offset - 1)
-        self.next_offset = before.offset + 1 if before.position else self.base_offset
-        self._largest = self.time_index.last_entry() or TimestampOffset(NO_TIMESTAMP, self.base_offset)
+        self.end = (before.offset + 1 if before.position else self.base_offset, position)
+        self.time_index.truncate(entry.offset + 1)
+        self._largest = self._noted_timestamp()
 
-    def reload_tail(self) -> int:
-        """Walk from the last index entry to the end: sets `next_offset` and the largest timestamp.
+    def rebuild_indexes(self, interval_bytes: int) -> None:
+        """Build both indexes from the batches' headers, down to the last whole batch."""
+        size_bytes = self.size_bytes
+        self.rewind(0)
+        for _, header in iter_headers(self.log.read, 0, size_bytes):
+            self.note_header(header, interval_bytes)
+        self.end = (self.next_offset, size_bytes)
+        self.try_write_indexes()
+        self.unsynced = True
 
-        Returns where the last whole batch ends. Raises IndexLies.
+    def note_header(self, header: BatchHeader, interval_bytes: int) -> None:
+        """As `note`, from a header that was read."""
+        self.note(
+            last_offset=header.last_offset,
+            size_bytes=header.size_bytes,
+            max_timestamp=header.max_timestamp,
+            interval_bytes=interval_bytes,
+        )
+
+    def load_tail(self) -> int | None:
+        """Walk from the last index entries to the end: sets `next_offset` and the largest timestamp.
+
+        Returns where the last whole batch ends; None when the index does not lead there.
         """
-        entry = self.offset_index.last_entry()
-        position = entry.position if entry else 0
-        self._largest = self.time_index.last_entry() or TimestampOffset(NO_TIMESTAMP, self.base_offset)
-        self.next_offset = self.base_offset
-        first = True
+        entry = self.offset_index.last_entry() or OffsetPosition(self.base_offset, 0)
+        position, next_offset, is_first = entry.position, self.base_offset, True
+        self._largest = self._noted_timestamp()
         for place, header in self.headers(position):
-            if first and entry is not None and header.last_offset != entry.offset:
-                raise IndexLies(f"{self.offset_index.file.path} ends with offset {entry.offset} at {position}")
-            first = False
-            self._note_tail(header)
-            position = place + header.size_bytes
-        if first and entry is not None:
-            raise IndexLies(f"{self.offset_index.file.path} points behind the log, to {entry.position}")
+            if is_first and entry.position and header.last_offset != entry.offset:
+                return None
+            if header.max_timestamp > self._largest.timestamp:
+                self._largest = TimestampOffset(header.max_timestamp, header.last_offset)
+            position, next_offset, is_first = place + header.size_bytes, header.next_offset, False
+        if is_first and entry.position:
+            return None
+        self.end = (next_offset, self.size_bytes)
         return position
 
-    def _note_tail(self, header: BatchHeader) -> None:
-        assert self._largest is not None
-        if header.max_timestamp > self._largest.timestamp:
-            self._largest = TimestampOffset(header.max_timestamp, header.last_offset)
-        self.next_offset = header.next_offset
+    # --- finding (any thread)
 
-    @property
-    def age_timestamp(self) -> int:
-        """What `retention.ms` counts from: the largest timestamp, or when it was last written if it has
-        none.
+    def headers(self, position: int) -> Iterator[Located]:
+        """Batches from `position` on, walked in large chunks."""
+        return iter_headers(self.log.read, position, self.size_bytes)
+
+    def locate(self, offset: int, *, wait: bool = True) -> Place | None:
+        """The batch that holds `offset`, or the first one behind it; None when there is none.
+
+        Without `wait` raises WouldWait instead of waiting for the disk.
         """
-        largest = self.largest_timestamp.timestamp
-        return largest if largest >= 0 else self._files.modified_ms(self.log.path, self.created_ms)
+        next_offset, end = self.end
+        if offset >= next_offset or not end:
+            return None
+        recent = self.recent
+        if recent is not None:
+            place = recent.find(offset, end)
+            if place is not None:
+                return place
+        read = self.log.read if wait else self.log.read_now
+        if not self.index_lies:
+            entry = self.offset_index.lookup(offset, wait=wait)
+            found_offset, place = walk_to(read, entry.position, end, offset)
+            if not entry.position or found_offset == entry.offset:
+                return place
+            self.index_lies = True
+        return walk_to(read, 0, end, offset)[1]
+
+    # --- getting shorter
+
+    def truncate(self, offset: int) -> None:
+        """Drop the batch that holds `offset` and all behind it. After an OSError it is not known what is
+        left.
+        """
+        place = self.locate(offset)
+        if place is None:
+            return
+        self.recent = None
+        self.offset_index.truncate(place.base_offset)
+        self.time_index.truncate(place.base_offset)
+        self.log.truncate(place.position)
+        self.end = (place.base_offset, place.position)
+        self._bytes_since_index = 0
+        if not place.position:
+            self._first_timestamp = None
+        if self.load_tail() is None:
+            self.index_lies = True
 
     def mark_deleted(self) -> None:
         """Rename all files so that the next opening does not take them for the log's. Readers go on."""
-        for index in (self._offset_index, self._time_index):
-            if index is not None:
-                index.close()
-        self._offset_index = self._time_index = None
-        if self._files.exists(self.log.path):
-            self.log.rename(self.path(Kind.LOG, Mark.DELETED))
-        for kind in (Kind.OFFSET_INDEX, Kind.TIME_INDEX, Kind.TXN_INDEX):
-            if self._files.exists(self.path(kind)):
-                self._files.rename(self.path(kind), self.path(kind, Mark.DELETED))
+        self.deleted = True
+        self.offset_index.close()
+        self.time_index.close()
+        for kind in FILES_OF_A_SEGMENT:
+            path, doomed = self.path(kind), self.path(kind, Mark.DELETED)
+            if not self._files.exists(path):
+                continue
+            if kind is Kind.LOG:
+                self.log.rename(doomed)
+            else:
+                self._files.rename(path, doomed)
 
-    def remove_files(self) -> None:
-        """Close and remove all files now, the log's last."""
+    def remove(self, mark: Mark) -> None:
+        """Close and remove all files, under the names they have now."""
+        self.deleted = True
         self.close()
-        for kind in (Kind.OFFSET_INDEX, Kind.TIME_INDEX, Kind.TXN_INDEX, Kind.LOG):
-            self._files.remove(self.path(kind))
-
-    def sync_all(self) -> None:
-        """Sync the log and its indexes (any thread)."""
-        self.log.sync()
-        for index in (self._offset_index, self._time_index):
-            if index is not None:
-                index.file.sync()
+        for kind in FILES_OF_A_SEGMENT:
+            self._files.remove(self.path(kind, mark))
 
     def close(self) -> None:
         self.log.close()
-        for index in (self._offset_index, self._time_index):
-            if index is not None:
-                index.close()
-        self._offset_index = self._time_index = None
+        self.offset_index.close()
+        self.time_index.close()

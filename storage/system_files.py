@@ -1,9 +1,11 @@
 """Files of the operating system behind a bounded cache of descriptors.
- A descriptor is opened on first use and kept until the cache is full (`max_descriptors`; least recently
+
+A descriptor is opened on first use and kept until the cache is full (`max_descriptors`; least recently
 used goes first, one in use never), so ten thousand partitions need ten thousand small objects and not
 thirty thousand descriptors. Files that were synced since their last write are closed before those that were
 not, because a descriptor that stays open is sure to be told of a failed writeback.
- What only some systems have (positioned reads and writes, reads that refuse to wait, fdatasync, folders
+
+What only some systems have (positioned reads and writes, reads that refuse to wait, fdatasync, folders
 that can be synced) is named in `Capabilities`; `PORTABLE` uses none of it and is what a system without them
 gets. Tests force it.
 """
@@ -28,7 +30,7 @@ DESCRIPTOR_SHARE = 0.5
 EVICTION_LOOKAHEAD = 32
 
 _WOULD_WAIT = {errno.EAGAIN, errno.EWOULDBLOCK}
-_OPEN_FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+_OPEN_FLAGS = os.O_RDWR | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,13 +132,16 @@ class SystemFiles(Files):
     # The descriptor cache. One lock over all of it; held for dictionary work and at most one open and one
     # close.
 
-    def _take(self, file: _SystemFile) -> int:
+    def _take(self, file: _SystemFile, *, create: int = 0) -> int:
+        """The file's descriptor, until `_give_back`. `create` is O_CREAT for the calls that may make the
+        file.
+        """
         with self._lock:
             if file._closed:
                 raise FileClosed(errno.EBADF, "closed", file.path)
             if file._fd < 0:
                 self._make_room()
-                file._fd = os.open(file.path, _OPEN_FLAGS, 0o644)
+                file._fd = os.open(file.path, _OPEN_FLAGS | create, 0o644)
                 self._opened[file] = None
             else:
                 self._opened.move_to_end(file)
@@ -155,10 +160,13 @@ class SystemFiles(Files):
             if file._users == 0:
                 self._close_descriptor(file)
 
-    def _release_idle(self, file: _SystemFile) -> None:
+    def _rename(self, file: _SystemFile, path: str, *, close_first: bool) -> None:
+        # Under the lock: a reader whose descriptor was evicted must not open the old name meanwhile.
         with self._lock:
-            if file._users == 0:
+            if close_first and file._users == 0:
                 self._close_descriptor(file)
+            os.replace(file.path, path)
+            file.path = path
 
     def _make_room(self) -> None:
         while len(self._opened) >= self.max_descriptors:
@@ -226,7 +234,7 @@ class _SystemFile(File):
 
     def truncate(self, size_bytes: int) -> None:
         self._unsynced = True
-        fd = self._files._take(self)
+        fd = self._files._take(self, create=os.O_CREAT)
         try:
             os.ftruncate(fd, size_bytes)
         finally:
@@ -245,10 +253,7 @@ class _SystemFile(File):
             self._files._give_back(self)
 
     def rename(self, path: str) -> None:
-        if os.name == "nt":
-            self._files._release_idle(self)  # Windows renames no open file
-        os.replace(self.path, path)
-        self.path = path
+        self._files._rename(self, path, close_first=os.name == "nt")  # Windows renames no open file
 
     def close(self) -> None:
         self._files._close(self)
@@ -259,7 +264,7 @@ class _PositionedFile(_SystemFile):
 
     def write(self, data: Data, position: int) -> None:
         self._unsynced = True
-        fd = self._files._take(self)
+        fd = self._files._take(self, create=os.O_CREAT)
         try:
             written = os.pwrite(fd, data, position)
             if written != len(data):
@@ -335,40 +340,43 @@ class _SeekingFile(_SystemFile):
 
     def write(self, data: Data, position: int) -> None:
         self._unsynced = True
-        rest = memoryview(data).cast("B")
-        fd = self._files._take(self)
-        try:
-            with self._seek_lock:
-                os.lseek(fd, position, os.SEEK_SET)
-                while rest:
-                    count = os.write(fd, rest)
-                    if count == 0:
-                        raise OSError(errno.ENOSPC, "the disk took no more bytes", self.path)
-                    rest = rest[count:]
-        finally:
-            self._files._give_back(self)
+        with self._seek_lock:
+            fd = self._files._take(self, create=os.O_CREAT)
+            try:
+                self._write_at(fd, memoryview(data).cast("B"), position)
+            finally:
+                self._files._give_back(self)
+
+    def _write_at(self, fd: int, rest: memoryview, position: int) -> None:
+        os.lseek(fd, position, os.SEEK_SET)
+        while rest:
+            count = os.write(fd, rest)
+            if count == 0:
+                raise OSError(errno.ENOSPC, "the disk took no more bytes", self.path)
+            rest = rest[count:]
 
     def read(self, size_bytes: int, position: int) -> bytes:
-        parts, wanted = [], size_bytes
-        fd = self._files._take(self)
-        try:
-            with self._seek_lock:
-                os.lseek(fd, position, os.SEEK_SET)
-                while wanted:
-                    part = os.read(fd, wanted)
-                    if not part:
-                        break
-                    parts.append(part)
-                    wanted -= len(part)
-        finally:
-            self._files._give_back(self)
+        with self._seek_lock:
+            fd = self._files._take(self)
+            try:
+                return self._read_at(fd, size_bytes, position)
+            finally:
+                self._files._give_back(self)
+
+    def _read_at(self, fd: int, size_bytes: int, position: int) -> bytes:
+        parts = []
+        os.lseek(fd, position, os.SEEK_SET)
+        while size_bytes:
+            part = os.read(fd, size_bytes)
+            if not part:
+                break
+            parts.append(part)
+            size_bytes -= len(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def read_now(self, size_bytes: int, position: int) -> bytes | bytearray | None:
         return self.read(size_bytes, position)
 
     def rename(self, path: str) -> None:
-        with self._seek_lock:
-            self._files._release_idle(self)
-            os.replace(self.path, path)
-            self.path = path
+        with self._seek_lock:  # no read is under way, so the descriptor can be closed
+            self._files._rename(self, path, close_first=True)

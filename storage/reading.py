@@ -1,0 +1,92 @@
+"""Locating what a reader asks for in one segment, and finding a record by its time.
+
+Only the search by time looks into batches: the time index says from which offset on to look, the offset
+index where that is, headers say which batch has a record that late, and its records say which one it is.
+All of it may run in any thread.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..protocol.record_reader import iter_records
+from .batches import Located
+from .file_slice import FileSlice
+from .index import TimestampOffset
+from .segment import Segment
+
+# What is in the log was accepted under the broker's own bound, which may have been another then.
+MAX_DECOMPRESSED_BYTES = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRequest:
+    """Records from `offset` on, in front of the batch that holds `end_offset`."""
+
+    offset: int
+    end_offset: int
+    max_bytes: int
+    min_one_batch: bool  # the first batch is whole, whatever `max_bytes` says
+    wait: bool  # for a cold disk; else WouldWait
+
+
+def slice_of(segment: Segment, request: ReadRequest) -> FileSlice | None:
+    """The part of one segment that answers the request; None when it has none."""
+    next_offset, size_bytes = segment.end
+    reads_to_end = request.end_offset >= next_offset
+    if reads_to_end:
+        known = _slice_for_returning_reader(segment, request, size_bytes, next_offset)
+        if known is not None:
+            return known
+    place = segment.locate(request.offset, wait=request.wait)
+    if place is None or place.base_offset >= request.end_offset:
+        return None
+    end = size_bytes if reads_to_end else _position_of(segment, request.end_offset, request.wait)
+    wanted_bytes = max(request.max_bytes, place.size_bytes) if request.min_one_batch else request.max_bytes
+    length = min(end - place.position, wanted_bytes)
+    if length <= 0:
+        return None
+    if segment.recent is not None and place.position + length == size_bytes:
+        segment.recent.reader_stopped(next_offset, size_bytes)
+    return FileSlice(segment.log, place.position, length, place.base_offset)
+
+
+def _slice_for_returning_reader(
+    segment: Segment, request: ReadRequest, size_bytes: int, next_offset: int
+) -> FileSlice | None:
+    """For a reader at the tail who takes all there is: where it stopped is where the new batches begin."""
+    recent = segment.recent
+    position = recent.where_stopped(request.offset) if recent is not None else None
+    if recent is None or position is None or not 0 < size_bytes - position <= request.max_bytes:
+        return None
+    recent.reader_stopped(next_offset, size_bytes)
+    return FileSlice(segment.log, position, size_bytes - position, request.offset)
+
+
+def _position_of(segment: Segment, offset: int, wait: bool) -> int:
+    place = segment.locate(offset, wait=wait)
+    return segment.size_bytes if place is None else place.position
+
+
+def first_at_or_after(segment: Segment, timestamp_ms: int, from_offset: int) -> TimestampOffset | None:
+    """The first record from `from_offset` on whose timestamp is at least `timestamp_ms`."""
+    if segment.largest_timestamp.timestamp < timestamp_ms:
+        return None
+    entry = segment.time_index.lookup(timestamp_ms)
+    place = segment.locate(max(entry.offset if entry else segment.base_offset, from_offset))
+    if place is None:
+        return None
+    for batch in segment.headers(place.position):
+        if batch.header.max_timestamp >= timestamp_ms:
+            found = _first_in(segment, batch, timestamp_ms, from_offset)
+            if found is not None:
+                return found
+    return None
+
+
+def _first_in(segment: Segment, batch: Located, timestamp_ms: int, from_offset: int) -> TimestampOffset | None:
+    data = segment.log.read(batch.header.size_bytes, batch.position)
+    for record in iter_records(data, max_decompressed_bytes=MAX_DECOMPRESSED_BYTES):
+        if record.timestamp >= timestamp_ms and record.offset >= from_offset:
+            return TimestampOffset(record.timestamp, record.offset)
+    return None

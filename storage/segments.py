@@ -1,0 +1,77 @@
+"""A log's segments in the order of their base offsets: never empty, the last one is active.
+
+The list is replaced, not changed, when a segment comes or goes, so that a reader in another thread goes on
+with the one it has.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+
+from .segment import Segment
+
+
+class Segments:
+    """The run of segments that a log consists of."""
+
+    __slots__ = ("_all", "active")
+
+    def __init__(self, segments: list[Segment]) -> None:
+        self._replace(segments)
+
+    def _replace(self, segments: list[Segment]) -> None:
+        assert segments, "a log has an active segment"
+        self._all = segments
+        self.active = segments[-1]
+
+    def __iter__(self) -> Iterator[Segment]:
+        return iter(self._all)
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    @property
+    def first(self) -> Segment:
+        return self._all[0]
+
+    @property
+    def size_bytes(self) -> int:
+        """The bytes of all logs, indexes not counted."""
+        return sum(segment.size_bytes for segment in self._all)
+
+    def from_offset(self, offset: int) -> list[Segment]:
+        """The segment that may hold `offset`, and those behind it."""
+        active = self.active
+        if offset >= active.base_offset:
+            return [active]
+        slot = bisect_right(self._all, offset, key=_base_offset) - 1
+        return self._all[max(slot, 0) :]
+
+    def add(self, segment: Segment) -> None:
+        """Put a new active segment behind the last one."""
+        assert segment.base_offset > self.active.base_offset
+        self._replace([*self._all, segment])
+
+    def drop_first(self, count: int) -> list[Segment]:
+        """Take away the oldest; returns them, oldest first. At least one stays."""
+        gone, kept = self._all[:count], self._all[count:]
+        self._replace(kept)
+        return gone
+
+    def drop_behind(self, offset: int) -> list[Segment]:
+        """Take away those that begin behind `offset`; returns them, newest first. The first one stays."""
+        count = max(bisect_right(self._all, offset, key=_base_offset), 1)
+        gone, kept = self._all[count:], self._all[:count]
+        self._replace(kept)
+        return gone[::-1]
+
+    def check(self) -> None:
+        """Prove the invariants; AssertionError names what does not hold."""
+        for segment, following in zip(self._all, self._all[1:], strict=False):
+            assert segment.base_offset < following.base_offset, (segment, following)
+            assert segment.next_offset <= following.base_offset, (segment, following)
+
+
+def _base_offset(segment: Segment) -> int:
+    return segment.base_offset

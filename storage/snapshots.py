@@ -1,0 +1,79 @@
+"""A log's producer snapshots: which there are, writing one, falling back on an older one.
+
+A snapshot named by an offset holds what the producers were in front of it. One is written whenever a
+segment begins, so that recovery need not replay more than the segments that are not synced yet, and one at
+the end when the log is closed. Snapshots are not synced by themselves but with the next flush; one that was
+torn does not check and is passed over.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from . import producer_snapshot
+from .files import Files
+from .names import Kind, file_name
+from .producers import ProducerStates
+
+
+class Snapshots:
+    """The snapshot files in one log's folder, by offset."""
+
+    __slots__ = ("_directory", "_files", "_unsynced", "offsets")
+
+    def __init__(self, files: Files, directory: str, offsets: list[int]) -> None:
+        self._files = files
+        self._directory = directory
+        self._unsynced: list[int] = []
+        self.offsets = offsets  # oldest first
+
+    def path(self, offset: int) -> str:
+        return os.path.join(self._directory, file_name(offset, Kind.SNAPSHOT))
+
+    def write(self, producers: ProducerStates, offset: int) -> bool:
+        """Save the states as of `offset`; False if that was done before. OSError: there is none, or a torn
+        one.
+        """
+        if self.offsets and self.offsets[-1] == offset:
+            return False
+        file = self._files.open(self.path(offset))
+        try:
+            file.truncate(0)
+            file.write(producer_snapshot.encode(producers), 0)
+        finally:
+            file.close()
+        self.offsets.append(offset)
+        self._unsynced.append(offset)
+        return True
+
+    def take_unsynced(self) -> list[str]:
+        """The paths of snapshots not synced yet; the caller syncs them."""
+        paths = [self.path(offset) for offset in self._unsynced]
+        self._unsynced = []
+        return paths
+
+    def restore(self, producers: ProducerStates, complain: Callable[[str], None]) -> None:
+        """Set `producers` to the newest snapshot that checks. Damaged ones are told of and removed."""
+        while self.offsets:
+            path = self.path(self.offsets[-1])
+            try:
+                entries = producer_snapshot.decode(self._files.read_bytes(path))
+            except producer_snapshot.CorruptSnapshot as error:
+                complain(f"{path} {error}: not used")
+                self.drop(lambda offset: offset == self.offsets[-1])
+                continue
+            for producer_id, producer in entries:
+                producers.restore(producer_id, producer)
+            producers.end_offset = self.offsets[-1]
+            return
+
+    def drop(self, goes: Callable[[int], bool]) -> list[int]:
+        """Remove the files of the offsets for which `goes` is true; returns these."""
+        gone = [offset for offset in self.offsets if goes(offset)]
+        for offset in gone:
+            self._files.remove(self.path(offset))
+            self.offsets.remove(offset)
+            if offset in self._unsynced:
+                self._unsynced.remove(offset)
+        return gone
