@@ -48,15 +48,17 @@ tools:
 # -- what is set up
 
 $(VENV)/python: | python-is-new-enough
-	$(PYTHON) -m venv $(VENV)
+	@echo "Setting up $(VENV), once."
+	@$(PYTHON) -m venv $(VENV)
 	@touch $@
 
 $(VENV)/ready-to-run: pyproject.toml $(VENV)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 
 $(VENV)/ready-for-tests: pyproject.toml $(VENV)/ready-to-run
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,dev]'
+	@echo "Installing what tests need, once."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,dev]'
 	@touch $@
 
 # Start-up is quick when the bytecode is there, also where PYTHONDONTWRITEBYTECODE keeps Python from writing it.
