@@ -60,6 +60,10 @@ BASE_SETTINGS: Mapping[str, str] = {
     "group.initial.rebalance.delay.ms": "0",
 }
 
+# Without eligible leader replicas (KIP-966), with which formatting also sets min.insync.replicas for the cluster,
+# so that every topic would tell of a setting that nobody made.
+FEATURES = ("--feature", "eligible.leader.replicas.version=0")
+
 # A short life on a shared machine: no second compiler tier, one collector thread.
 JVM_FLAGS = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.awt.headless=true")
 
@@ -215,7 +219,7 @@ class ApacheKafka:
         self.directory.mkdir(parents=True, exist_ok=True)
         properties = self._write_properties()
         if not (self.log_directory / "meta.properties").exists():
-            run_tool("kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(properties))
+            run_tool("kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(properties), *FEATURES)
         command = [*_die_with_parent(), *java_command("kafka.Kafka", str(properties), heap=self._heap)]
         with self._output_file.open("ab") as output:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)

@@ -131,10 +131,23 @@ def compress(codec: int, data: bytes) -> bytes:
     if codec == SNAPPY:
         return bytes(cramjam.snappy.compress_raw(data))
     if codec == LZ4:
-        return bytes(cramjam.lz4.compress(data))
+        return _lz4_frame(data)
     if codec == ZSTD:
         return bytes(cramjam.zstd.compress(data))
     return data
+
+
+def _lz4_frame(data: bytes) -> bytes:
+    """Of independent blocks, each up to 64 KiB: Kafka's Java reader refuses the linked blocks others write."""
+    out = bytearray(b"\x04\x22\x4d\x18\x60\x40\x82")  # magic, version 1 and independent, 64 KiB, header checksum
+    for start in range(0, len(data), 1 << 16):
+        block = data[start : start + (1 << 16)]
+        packed = bytes(cramjam.lz4.compress_block(block, store_size=False))
+        if len(packed) < len(block):
+            out += struct.pack("<I", len(packed)) + packed
+        else:
+            out += struct.pack("<I", len(block) | 1 << 31) + block
+    return bytes(out + b"\0\0\0\0")
 
 
 def decompress(codec: int, data: bytes) -> bytes:

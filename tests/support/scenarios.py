@@ -157,6 +157,9 @@ class Family:
     settings: Mapping[str, str] = field(default_factory=dict)
 
 
+COORDINATOR_LOAD_IN_PROGRESS = 14
+PATIENCE_S = 0.1
+
 # --- running ----------------------------------------------------------------------------------------------
 
 
@@ -211,6 +214,13 @@ def _fitting(value: JSON, of: schema.Struct) -> JSON:
     return fitting
 
 
+def is_still_loading(exchange: Exchange) -> bool:
+    """A broker just started that asks to come back for producer ids."""
+    if exchange.step.api != Api.INIT_PRODUCER_ID:
+        return False
+    return (exchange.decoded() or {}).get("error_code") == COORDINATOR_LOAD_IN_PROGRESS
+
+
 class Runner:
     """Runs scenarios against the broker at `port`.
 
@@ -246,18 +256,25 @@ class Runner:
         if connection is None:
             connection = connections[step.on] = Connection(self._port)
         exchange = Exchange(step, build(step, self._known, correlation_id), None, False)
-        if exchange.request:
-            connection.send_bytes(exchange.request)
-        if step.answers and not step.later:
-            try:
-                exchange.response = connection.receive()
-            except Closed:
-                exchange.closed = True
-                connections.pop(step.on).close()
+        self._exchange(exchange, connection)
+        while exchange.response is not None and is_still_loading(exchange):
+            time.sleep(PATIENCE_S)
+            self._exchange(exchange, connection)
+        if exchange.closed:
+            connections.pop(step.on).close()
         self._keep(exchange, fallback)
         if self._settle is not None:
             self._settle(exchange)
         return exchange
+
+    def _exchange(self, exchange: Exchange, connection: Connection) -> None:
+        if exchange.request:
+            connection.send_bytes(exchange.request)
+        if exchange.step.answers and not exchange.step.later:
+            try:
+                exchange.response = connection.receive()
+            except Closed:
+                exchange.closed = True
 
     def _keep(self, exchange: Exchange, fallback: Mapping[str, JSON]) -> None:
         for name, path in exchange.step.keep.items():

@@ -90,6 +90,7 @@ METADATA = [
                 "topics": named("m", "never-was"),
                 "include_cluster_authorized_operations": True,
                 "include_topic_authorized_operations": True,
+                "allow_auto_topic_creation": False,
             },
             versions=range(8, 14),
         ),

@@ -230,13 +230,18 @@ WRONG: dict[str, Any] = {
 WRONG_BATCHES = [
     Scenario(
         "one by one",
-        [create("set up", topic("wrong"))]
-        + [produce(what, "wrong", data) for what, data in WRONG.items()]
-        + [read("what was let in", "wrong")],
+        [
+            create("set up", topic("wrong", len(WRONG))),
+            *(produce(what, "wrong", data, partition=at) for at, (what, data) in enumerate(WRONG.items())),
+            fetch("what was let in", "wrong", *(fetch_partition(at) for at in range(len(WRONG)))),
+        ],
     ),
     Scenario(
         "one by one, in v7, without record errors",
-        [produce(what, "wrong", data, version=7) for what, data in WRONG.items()],
+        [
+            create("set up", topic("wrong-7", len(WRONG))),
+            *(produce(what, "wrong-7", data, version=7, partition=at) for at, (what, data) in enumerate(WRONG.items())),
+        ],
     ),
     Scenario("zstd in every version", [create_and_keep_id("zstd"), *in_every_version(Batch(codec=ZSTD), "zstd")]),
     Scenario(
