@@ -24,11 +24,11 @@ from .api.context import RequestContext
 from .api.table import HANDLERS
 from .catalog import Catalog, Topic
 from .catalog_machine import CatalogMachine
-from .catalog_records import CatalogRecord, ClusterFormed, ConfigResource, NodeStarted
+from .catalog_records import CatalogRecord, ConfigResource, NodeStarted
 from .clock import SystemClock
 from .config import BrokerConfig
 from .dispatch import Dispatcher
-from .dynamic_config import config_in_force
+from .dynamic_config import config_in_force, formation_records
 from .fetch_sessions import FetchSessions
 from .flusher import Flusher
 from .housekeeping import Housekeeping
@@ -119,8 +119,8 @@ class Broker:
     async def _open(self, on_progress: Callable[[LoadProgress], None] | None) -> None:
         await asyncio.to_thread(self._load, on_progress)
         self.journal.start(self.flusher, self.clock)
-        await self.journal.append(self._first_records())
         self.catalog.subscribe(self)
+        await self.journal.append(self._first_records())
         await asyncio.to_thread(self.partitions.open, self.load_report.failed)
         self.producer_ids = ProducerIds(self.journal, self.catalog, node_id=self.node_id)
         for listener in self.config.listeners:
@@ -158,7 +158,8 @@ class Broker:
         adopted = adopt(found, node_id=self.node_id, new_id=uuid.uuid4)
         if adopted:
             log.info("taking over %d topics that were found in %s", len(adopted), self.directory.path)
-        return [ClusterFormed(self.directory.identity.cluster_id), *adopted, NodeStarted(self.node_id)]
+        formed = formation_records(self.directory.identity.cluster_id, self.config)
+        return [*formed, *adopted, NodeStarted(self.node_id)]
 
     def advertised(self, context: RequestContext) -> Listener:
         """Where clients that came in as this one did reach this node."""

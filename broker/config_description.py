@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from .config import BrokerConfig, ConfigSource, Described
-from .dynamic_config import setting_named
+from .dynamic_config import DYNAMIC_ONLY, setting_named
 from .resource_settings import CLIENT_METRICS_SETTINGS, GROUP_SETTINGS
 from .settings import BROKER_SETTINGS, TOPIC_SETTINGS, Setting, Value, format_value
 
@@ -59,7 +59,7 @@ def describe_broker(
 def describe_cluster_default(cluster_default: Mapping[str, str]) -> Iterable[Description]:
     """What was set for all brokers together, as it was sent."""
     for name, text in sorted(cluster_default.items()):
-        setting = BROKER_SETTINGS.get(name)
+        setting, known = setting_named(name), _listed(name)
         shown = None if setting is None or setting.is_sensitive else text
         source = ConfigSource.DYNAMIC_DEFAULT_BROKER
         yield Description(
@@ -68,10 +68,15 @@ def describe_cluster_default(cluster_default: Mapping[str, str]) -> Iterable[Des
             source=source,
             type=UNKNOWN_TYPE if setting is None else setting.type,
             synonyms=((name, shown, source),),
-            is_read_only=setting is None or setting.is_read_only,
+            is_read_only=known is None or known.is_read_only,
             is_sensitive=setting is None or setting.is_sensitive,
-            documentation=None if setting is None else setting.doc,
+            documentation=None if known is None else known.doc,
         )
+
+
+def _listed(name: str) -> Setting | None:
+    """The setting of exactly this name."""
+    return BROKER_SETTINGS.get(name) or DYNAMIC_ONLY.get(name)
 
 
 def describe_group(config: BrokerConfig, own: Mapping[str, str]) -> Iterable[Description]:
@@ -102,15 +107,15 @@ def _of_described(described: Described, *, is_read_only: bool) -> Description:
 def _of_unlisted(
     config: BrokerConfig, name: str, dynamic: Mapping[str, str], cluster_default: Mapping[str, str]
 ) -> Description:
-    """A setting for one listener, or one that nobody knows and whose value is therefore kept to ourselves."""
-    base = setting_named(name)
+    """A setting of `DYNAMIC_ONLY`, one for one listener, or one that nobody knows: its value we keep to ourselves."""
+    base, known = setting_named(name), _listed(name)
     is_sensitive = base is None or base.is_sensitive
     layers = ((ConfigSource.DYNAMIC_BROKER, dynamic), (ConfigSource.DYNAMIC_DEFAULT_BROKER, cluster_default))
     synonyms: list[SynonymText] = [
         (name, None if is_sensitive else texts[name], int(source)) for source, texts in layers if name in texts
     ]
     source, text = synonyms[0][2], synonyms[0][1]
-    if base is not None:
+    if base is not None and base.name in BROKER_SETTINGS:
         synonyms += [(each.name, each.text, int(each.source)) for each in config.broker_value(base.name).synonyms]
     return Description(
         name=name,
@@ -118,8 +123,9 @@ def _of_unlisted(
         source=source,
         type=UNKNOWN_TYPE if base is None else base.type,
         synonyms=tuple(synonyms),
-        is_read_only=True,
+        is_read_only=known is None or known.is_read_only,
         is_sensitive=is_sensitive,
+        documentation=None if known is None else known.doc,
     )
 
 

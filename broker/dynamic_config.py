@@ -12,12 +12,41 @@ import logging
 import re
 from collections.abc import Mapping
 
+from ..protocol.errors import ErrorCode, KafkaError
 from .catalog import BROKER_DEFAULT, Catalog
+from .catalog_records import CatalogRecord, ClusterFormed, ConfigResource, ConfigsChanged
 from .config import BrokerConfig
-from .settings import BROKER_SETTINGS, InvalidSetting, Setting, SettingType, Update
+from .setting import at_least
+from .settings import BROKER_SETTINGS, InvalidSetting, Setting, SettingType, Update, format_value
 
 _FOR_LISTENER = re.compile(r"listener\.name\.[^.]+\.(.+)")
 _FOR_LISTENERS_ONLY = re.compile(r"ssl\.(?:keystore|truststore)\..+|ssl\.key\.password")
+
+MIN_INSYNC_REPLICAS = "min.insync.replicas"
+
+NO_RATE_LIMIT = 2**63 - 1
+
+
+def _rate(name: str, doc: str) -> Setting:
+    return Setting(
+        name=name,
+        type=SettingType.LONG,
+        default=NO_RATE_LIMIT,
+        check=at_least(0),
+        update=Update.CLUSTER_WIDE,
+        doc=doc,
+    )
+
+
+DYNAMIC_ONLY: dict[str, Setting] = {
+    setting.name: setting
+    for setting in (
+        _rate("leader.replication.throttled.rate", "Bytes per second of throttled copying on the leader's side."),
+        _rate("follower.replication.throttled.rate", "Bytes per second of throttled copying on the follower's side."),
+        _rate("replica.alter.log.dirs.io.max.bytes.per.second", "Bytes per second of moving logs between directories."),
+    )
+}
+"""Settings that no file knows: they are set while the broker runs, and described where they are set."""
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +54,7 @@ log = logging.getLogger(__name__)
 def setting_named(name: str) -> Setting | None:
     """The setting of this name, also of a name for one listener; None for one that nobody knows."""
     for_listener = _FOR_LISTENER.fullmatch(name)
-    return BROKER_SETTINGS.get(for_listener[1] if for_listener else name)
+    return BROKER_SETTINGS.get(for_listener[1] if for_listener else name) or DYNAMIC_ONLY.get(name)
 
 
 def is_list(name: str) -> bool | None:
@@ -34,8 +63,21 @@ def is_list(name: str) -> bool | None:
     return None if setting is None else setting.type is SettingType.LIST
 
 
+def formation_records(cluster_id: str, config: BrokerConfig) -> list[CatalogRecord]:
+    """The first records of a new cluster.
+
+    As in Kafka with eligible leader replicas (KIP-966), which a new cluster has, `min.insync.replicas` is from the
+    start a setting of the cluster, with the value that the first node's own settings have.
+    """
+    minimum = format_value(config[MIN_INSYNC_REPLICAS])
+    return [
+        ClusterFormed(cluster_id),
+        ConfigsChanged(ConfigResource.BROKER, BROKER_DEFAULT, {MIN_INSYNC_REPLICAS: minimum}),
+    ]
+
+
 def check_dynamic_configs(catalog: Catalog, config: BrokerConfig, *, node: str, configs: Mapping[str, str]) -> None:
-    """Refuse (InvalidSetting) a set of configs that this node, or with "" all nodes, cannot have."""
+    """Refuse a set of configs that this node, or with "" all nodes, cannot have: InvalidSetting, KafkaError."""
     _refuse_any("Cannot update these configs dynamically", filter(_is_fixed, configs))
     _refuse_any(
         "These security configs can be dynamically updated only per-listener using the listener prefix",
@@ -53,6 +95,21 @@ def check_dynamic_configs(catalog: Catalog, config: BrokerConfig, *, node: str, 
         config.with_dynamic(dynamic=catalog.broker_configs(config.node_id), cluster_default=configs)
     else:
         config.with_dynamic(dynamic=configs, cluster_default=catalog.broker_default_configs)
+    _check_minimum_is_the_clusters(catalog, node, configs)
+
+
+def _check_minimum_is_the_clusters(catalog: Catalog, node: str, configs: Mapping[str, str]) -> None:
+    """With eligible leader replicas all nodes must mean the same by "enough replicas" (KIP-966)."""
+    before = catalog.configs_of(ConfigResource.BROKER, node).get(MIN_INSYNC_REPLICAS)
+    after = configs.get(MIN_INSYNC_REPLICAS)
+    if node == BROKER_DEFAULT and before is not None and after is None:
+        raise KafkaError(
+            ErrorCode.INVALID_CONFIG, "Cluster-level min.insync.replicas cannot be removed while ELR is enabled."
+        )
+    if node != BROKER_DEFAULT and after != before:
+        raise KafkaError(
+            ErrorCode.INVALID_CONFIG, "Broker-level min.insync.replicas cannot be altered while ELR is enabled."
+        )
 
 
 def config_in_force(config: BrokerConfig, catalog: Catalog) -> BrokerConfig:
