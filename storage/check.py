@@ -46,8 +46,9 @@ def check_directory(
 ) -> Iterator[Finding]:
     """Every finding in a log directory; `deep` decompresses and reads every record, too."""
     ends: dict[TopicPartition, _Extent] = {}
+    log_starts = _read_log_starts(path, files)
     for partition, folder in _partition_folders(path, files):
-        walk = _PartitionCheck(folder, files, deep, on_bytes or _ignore)
+        walk = _PartitionCheck(folder, files, deep, on_bytes or _ignore, log_starts.get(partition, 0))
         yield from walk.run()
         ends[partition] = walk.extent
     yield from _check_meta_properties(path, files)
@@ -55,10 +56,15 @@ def check_directory(
 
 
 def check_partition(
-    path: str, files: Files, *, deep: bool = False, on_bytes: Progress | None = None
+    path: str,
+    files: Files,
+    *,
+    deep: bool = False,
+    on_bytes: Progress | None = None,
+    log_start_offset: int = 0,
 ) -> Iterator[Finding]:
-    """Every finding in one partition's folder."""
-    return _PartitionCheck(path, files, deep, on_bytes or _ignore).run()
+    """Every finding in one partition's folder. What lies before `log_start_offset` was deleted, if perhaps in place."""
+    return _PartitionCheck(path, files, deep, on_bytes or _ignore, log_start_offset).run()
 
 
 @dataclass(slots=True)
@@ -81,6 +87,7 @@ class _PartitionCheck:
     files: Files
     deep: bool
     on_bytes: Progress
+    log_start_offset: int
     extent: _Extent = field(default_factory=_Extent)
     epochs: LeaderEpochs = field(default_factory=LeaderEpochs)
     _last_epoch: int = -1
@@ -160,8 +167,8 @@ class _PartitionCheck:
             yield Finding(path, None, error.why, Severity.REPAIRABLE)
             return
         known = LeaderEpochs(entries)
-        # The checkpoint begins with the log start offset, the first segment may begin before it.
-        known_from = entries[0].start_offset if entries else 0
+        # The checkpoint was cut to the log start offset, the first segment may begin before it.
+        known_from = max(self.log_start_offset, entries[0].start_offset if entries else 0)
         for entry in self.epochs.entries:
             offset = max(entry.start_offset, known_from)
             found, said = self.epochs.epoch_for_offset(offset), known.epoch_for_offset(offset)
@@ -243,6 +250,13 @@ def _log_bytes(folder: str, files: Files) -> int:
     names = (parse_file_name(name) for name in files.list_files(folder))
     live = (name for name in names if name is not None and name.kind is Kind.LOG and name.mark is Mark.LIVE)
     return sum(files.size(os.path.join(folder, file_name(name.base_offset, Kind.LOG))) for name in live)
+
+
+def _read_log_starts(path: str, files: Files) -> dict[TopicPartition, int]:
+    try:
+        return checkpoint.read_offsets(files, os.path.join(path, checkpoint.LOG_START_FILE))
+    except CorruptCheckpoint:
+        return {}  # `_check_offsets` says so
 
 
 def _check_readable(path: str, files: Files, severity: Severity) -> Iterator[Finding]:
