@@ -22,7 +22,7 @@ from .files import FileClosed, Files
 from .segment import Segment
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Flush:
     """What one sync covers: everything before `end_offset`."""
 
@@ -126,8 +126,13 @@ class Unsynced:
         self._flushes.append(flush)
         return flush
 
+    def under_way(self) -> list[Flush]:
+        """Flushes that were begun and not finished."""
+        return list(self._flushes)
+
     def finish(self, flush: Flush, *, worked: bool) -> None:
-        """A flush is over."""
-        self._flushes.remove(flush)
+        """A flush is over. It may have been over before: `Log.close` does not wait for those under way."""
+        if flush in self._flushes:
+            self._flushes.remove(flush)
         if worked:
             self.flushed_bytes = max(self.flushed_bytes, flush.appended_bytes)

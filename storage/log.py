@@ -400,8 +400,10 @@ class Log:
         fails.
         """
         flush = self.begin_flush()
-        if flush is None:
-            return
+        if flush is not None:
+            self._run(flush)
+
+    def _run(self, flush: Flush) -> None:
         try:
             flush.run()
         except OSError as error:
@@ -540,6 +542,8 @@ class Log:
         if active.unsynced or active.indexes_unsynced:
             active.unsynced = True
             self._unsynced.sealed(active)
+        for flush in self._unsynced.under_way():
+            self._run(flush)  # perhaps for the second time: there is no waiting for another thread here
         self.flush()
 
     def release(self) -> None:

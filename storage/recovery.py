@@ -105,7 +105,7 @@ class Loader:
             epochs=epochs,
             producers=producers,
             snapshots=snapshots,
-            names_unsynced=not self.report.clean and bool(self.names),
+            names_unsynced=not self.report.clean and bool(self._offsets_of(Kind.LOG)),
             report=self.report,
         )
 
