@@ -24,11 +24,11 @@ from .api.context import RequestContext
 from .api.table import HANDLERS
 from .catalog import Catalog, Topic
 from .catalog_machine import CatalogMachine
-from .catalog_records import CatalogRecord, ConfigResource, NodeStarted
+from .catalog_records import CatalogRecord, ClusterFormed, ConfigResource, NodeStarted
 from .clock import SystemClock
 from .config import BrokerConfig
 from .dispatch import Dispatcher
-from .dynamic_config import config_in_force, formation_records
+from .dynamic_config import config_in_force
 from .fetch_sessions import FetchSessions
 from .flusher import Flusher
 from .housekeeping import Housekeeping
@@ -158,8 +158,7 @@ class Broker:
         adopted = adopt(found, node_id=self.node_id, new_id=uuid.uuid4)
         if adopted:
             log.info("taking over %d topics that were found in %s", len(adopted), self.directory.path)
-        formed = formation_records(self.directory.identity.cluster_id, self.config)
-        return [*formed, *adopted, NodeStarted(self.node_id)]
+        return [ClusterFormed(self.directory.identity.cluster_id), *adopted, NodeStarted(self.node_id)]
 
     def advertised(self, context: RequestContext) -> Listener:
         """Where clients that came in as this one did reach this node."""

@@ -12,17 +12,13 @@ import logging
 import re
 from collections.abc import Mapping
 
-from ..protocol.errors import ErrorCode, KafkaError
 from .catalog import BROKER_DEFAULT, Catalog
-from .catalog_records import CatalogRecord, ClusterFormed, ConfigResource, ConfigsChanged
 from .config import BrokerConfig
 from .setting import at_least
-from .settings import BROKER_SETTINGS, InvalidSetting, Setting, SettingType, Update, format_value
+from .settings import BROKER_SETTINGS, InvalidSetting, Setting, SettingType, Update
 
 _FOR_LISTENER = re.compile(r"listener\.name\.[^.]+\.(.+)")
 _FOR_LISTENERS_ONLY = re.compile(r"ssl\.(?:keystore|truststore)\..+|ssl\.key\.password")
-
-MIN_INSYNC_REPLICAS = "min.insync.replicas"
 
 NO_RATE_LIMIT = 2**63 - 1
 
@@ -63,21 +59,8 @@ def is_list(name: str) -> bool | None:
     return None if setting is None else setting.type is SettingType.LIST
 
 
-def formation_records(cluster_id: str, config: BrokerConfig) -> list[CatalogRecord]:
-    """The first records of a new cluster.
-
-    As in Kafka with eligible leader replicas (KIP-966), which a new cluster has, `min.insync.replicas` is from the
-    start a setting of the cluster, with the value that the first node's own settings have.
-    """
-    minimum = format_value(config[MIN_INSYNC_REPLICAS])
-    return [
-        ClusterFormed(cluster_id),
-        ConfigsChanged(ConfigResource.BROKER, BROKER_DEFAULT, {MIN_INSYNC_REPLICAS: minimum}),
-    ]
-
-
 def check_dynamic_configs(catalog: Catalog, config: BrokerConfig, *, node: str, configs: Mapping[str, str]) -> None:
-    """Refuse a set of configs that this node, or with "" all nodes, cannot have: InvalidSetting, KafkaError."""
+    """Refuse a set of configs that this node, or with "" all nodes, cannot have: InvalidSetting."""
     _refuse_any("Cannot update these configs dynamically", filter(_is_fixed, configs))
     _refuse_any(
         "These security configs can be dynamically updated only per-listener using the listener prefix",
@@ -95,21 +78,6 @@ def check_dynamic_configs(catalog: Catalog, config: BrokerConfig, *, node: str, 
         config.with_dynamic(dynamic=catalog.broker_configs(config.node_id), cluster_default=configs)
     else:
         config.with_dynamic(dynamic=configs, cluster_default=catalog.broker_default_configs)
-    _check_minimum_is_the_clusters(catalog, node, configs)
-
-
-def _check_minimum_is_the_clusters(catalog: Catalog, node: str, configs: Mapping[str, str]) -> None:
-    """With eligible leader replicas all nodes must mean the same by "enough replicas" (KIP-966)."""
-    before = catalog.configs_of(ConfigResource.BROKER, node).get(MIN_INSYNC_REPLICAS)
-    after = configs.get(MIN_INSYNC_REPLICAS)
-    if node == BROKER_DEFAULT and before is not None and after is None:
-        raise KafkaError(
-            ErrorCode.INVALID_CONFIG, "Cluster-level min.insync.replicas cannot be removed while ELR is enabled."
-        )
-    if node != BROKER_DEFAULT and after != before:
-        raise KafkaError(
-            ErrorCode.INVALID_CONFIG, "Broker-level min.insync.replicas cannot be altered while ELR is enabled."
-        )
 
 
 def config_in_force(config: BrokerConfig, catalog: Catalog) -> BrokerConfig:
