@@ -19,15 +19,13 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from ottla.storage.check import Finding, Severity, check_directory
-from ottla.storage.directory_names import Mark, parse_name
-from ottla.storage.system_files import SystemFiles
+from ottla.storage.check import Severity
 from support.broker import BrokerProcess
 from support.wire import Api, Connection
 
 from .administration import TIMEOUT_MS, Administrator
+from .directories import findings, live_folders
 from .ledger import Ledger, TopicPartition
 from .load import HastyProducer, IdempotentProducer, Load, PatientProducer
 from .readback import BadLog, Bounds, OutOfRange, PartitionCopy, bounds_of
@@ -59,7 +57,6 @@ BROKER_SETTINGS = {
 
 KILLED_WHILE_STARTING = 0.15
 KILLED_WHILE_STOPPING = 0.1
-LONGEST_WAY_TO_ANSWER_S = 0.5
 FINISH_TIMEOUT_S = 30
 
 
@@ -107,7 +104,7 @@ class Rounds:
 
     def __enter__(self) -> Rounds:
         try:
-            self.broker.start()
+            self._start_s = self.broker.start()
             with self._connect() as connection:
                 _create_topics(connection)
         except BaseException:
@@ -181,11 +178,12 @@ class Rounds:
         while self._random.random() < KILLED_WHILE_STARTING:
             self.broker.launch()
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self.broker.wait(timeout_s=self._random.uniform(0, LONGEST_WAY_TO_ANSWER_S))
+                self.broker.wait(timeout_s=self._random.uniform(0, self._start_s))
                 raise AssertionError(f"the broker ended by itself:\n{self.broker.output}")
             self.broker.kill()
             self.summary.kills += 1
-        self.summary.restarts_s.append(self.broker.start())
+        self._start_s = self.broker.start()
+        self.summary.restarts_s.append(self._start_s)
 
     # -- the verdict
 
@@ -239,22 +237,20 @@ class Rounds:
             assert self.summary.duplicated == 0, f"{partition} has records twice: {self.summary}"
 
     def _must_hold_no_damage(self, look: bool) -> None:
-        findings = _findings(self.broker.log_directory) if look else []
-        damage = [finding for finding in findings if finding.severity is Severity.DAMAGE]
+        found = findings(self.broker.log_directory) if look else []
+        damage = [finding for finding in found if finding.severity is Severity.DAMAGE]
         assert not damage, f"after a kill: {damage[:5]}"
 
     def _must_be_faultless(self) -> None:
         code = self.broker.wait(timeout_s=10)
         assert code == 0, f"stopped with {code}:\n{self.broker.output}"
         self.summary.clean_stops += 1
-        findings = _findings(self.broker.log_directory)
-        assert not findings, f"after a clean stop: {findings[:5]}"
+        found = findings(self.broker.log_directory)
+        assert not found, f"after a clean stop: {found[:5]}"
 
     def _must_have_only_the_folders_of_topics(self) -> None:
-        folders = (parse_name(path.name) for path in self.broker.log_directory.iterdir() if path.is_dir())
-        live = {str(folder.partition) for folder in folders if folder is not None and folder.mark is Mark.LIVE}
+        live = live_folders(self.broker.log_directory)
         wanted = {str(partition) for partition in self._partitions} | self._administrator.expected_folders
-        live -= {name for name in live if name.startswith("__")}
         assert live == wanted, f"too many: {sorted(live - wanted)}; missing: {sorted(wanted - live)}"
 
     def _connect(self) -> Connection:
@@ -289,11 +285,6 @@ def _duplicates(copy: PartitionCopy, *, may_repeat: set[int]) -> list[tuple[int,
         known.add(number)
         last[producer] = max(number, last.get(producer, -1))
     return list(again.items())
-
-
-def _findings(log_directory: Path) -> list[Finding]:
-    files = SystemFiles()
-    return list(check_directory(str(log_directory), files))
 
 
 def _create_topics(connection: Connection) -> None:

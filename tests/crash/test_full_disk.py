@@ -1,0 +1,249 @@
+"""A full disk, for real: refused in Kafka's words, nothing acknowledged is lost, and it goes on when there is room.
+
+Twice: on a tmpfs that fills up (ENOSPC in the middle of a batch), and under a limit on the size of a file (EFBIG).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+from crash.ledger import Ledger, RecordId, TopicPartition, value_of
+from crash.readback import PartitionCopy, bounds_of
+from crash.small_disk import SmallDisk, why_no_small_disk
+from ottla.protocol.records import BatchBuilder
+from support.broker import BrokerProcess
+from support.wire import Api, Connection
+
+pytestmark = [pytest.mark.crash, pytest.mark.timeout(120)]
+
+MIB = 1 << 20
+KAFKA_STORAGE_ERROR = 56
+PARTITIONS = [TopicPartition("filling", index) for index in range(3)]
+RECORDS_PER_BATCH = 40
+PROMPTLY_S = 10
+needs_small_disk = pytest.mark.skipif(why_no_small_disk() is not None, reason=why_no_small_disk() or "")
+
+
+class Disk(Protocol):
+    """A disk that can be full."""
+
+    def fill(self) -> None: ...
+    def make_room(self) -> None: ...
+
+
+@dataclass(slots=True)
+class Setup:
+    broker: BrokerProcess
+    disk: Disk
+
+
+@dataclass(slots=True)
+class TinyFileSystem:
+    disk: SmallDisk
+
+    def fill(self) -> None:
+        self.disk.fill(leave_bytes=MIB)
+
+    def make_room(self) -> None:
+        self.disk.make_room()
+
+
+@dataclass(slots=True)
+class FileSizeLimit:
+    """No file may grow over `limit_bytes`: an append over it is written up to it and then refused."""
+
+    broker: BrokerProcess
+    limit_bytes: int
+
+    def fill(self) -> None:
+        self._set(self.limit_bytes)
+
+    def make_room(self) -> None:
+        self._set(resource.RLIM_INFINITY)
+
+    def _set(self, limit_bytes: int) -> None:
+        _, hard = resource.prlimit(self.broker.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(self.broker.pid, resource.RLIMIT_FSIZE, (limit_bytes, hard))
+
+
+@pytest.fixture(params=[pytest.param("file system", marks=needs_small_disk), "file size"])
+def setup(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Setup]:
+    with contextlib.ExitStack() as stack:
+        if request.param == "file system":
+            disk = stack.enter_context(SmallDisk(tmp_path / "disk", size_bytes=24 * MIB))
+            broker = BrokerProcess(tmp_path, prefix=disk.prefix, log_directory=disk.path / "data")
+            stack.enter_context(broker)
+            yield Setup(broker, TinyFileSystem(disk))
+        else:
+            broker = stack.enter_context(BrokerProcess(tmp_path))
+            yield Setup(broker, FileSizeLimit(broker, 300_000))
+
+
+def test_produce_is_refused_while_the_disk_is_full_and_goes_on_when_there_is_room(setup: Setup) -> None:
+    ledger = Ledger()
+    with Connection(setup.broker.port) as connection:
+        _create_topic(connection, "filling")
+        writer = Writer(connection, ledger)
+        writer.write_rounds(3)
+        setup.disk.fill()
+        assert writer.write_until_refused() == KAFKA_STORAGE_ERROR
+        assert writer.write_once(PARTITIONS[0]) == KAFKA_STORAGE_ERROR, "refused once, but not the next time"
+        _must_hold(connection, ledger)
+
+        setup.disk.make_room()
+        _wait_until(lambda: all(writer.write_once(each) == 0 for each in PARTITIONS))
+        writer.write_rounds(3)
+        _must_hold(connection, ledger)
+
+    assert setup.broker.stop() == 0, setup.broker.output
+    setup.broker.start()
+    with Connection(setup.broker.port) as connection:
+        _must_hold(connection, ledger)
+    assert "Traceback" not in setup.broker.output
+
+
+def test_a_kill_while_the_disk_is_full_loses_nothing(setup: Setup) -> None:
+    ledger = Ledger()
+    with Connection(setup.broker.port) as connection:
+        _create_topic(connection, "filling")
+        writer = Writer(connection, ledger)
+        setup.disk.fill()
+        writer.write_until_refused()
+    setup.broker.kill()
+    setup.disk.make_room() if isinstance(setup.disk, TinyFileSystem) else None  # the limit died with the process
+    setup.broker.start()
+    with Connection(setup.broker.port) as connection:
+        _must_hold(connection, ledger)
+        Writer(connection, ledger, first_number=1_000_000).write_rounds(2)
+        _must_hold(connection, ledger)
+
+
+@needs_small_disk
+def test_a_topic_made_on_a_full_disk_is_refused_or_waits_for_room(tmp_path: Path) -> None:
+    """Whether the answer is an error or not (the record may still have found room): it comes, and does not lie."""
+    with SmallDisk(tmp_path / "disk", size_bytes=8 * MIB) as disk:
+        settings = {"log.retention.check.interval.ms": "300"}
+        broker = BrokerProcess(tmp_path, settings, prefix=disk.prefix, log_directory=disk.path / "data")
+        with broker, Connection(broker.port, timeout_s=PROMPTLY_S) as connection:
+            _create_topic(connection, "before")
+            disk.fill(leave_bytes=0)
+            answered = [_ask_for_topic(connection, name) for name in ("one", "two", "three", "four")]
+            made = {topic["name"] for topic in answered if topic["error_code"] == 0}
+            assert all(topic["error_message"] for topic in answered if topic["name"] not in made)
+            assert _topic_names(connection) >= {"before"} | made
+            for name in made:
+                assert _write(connection, name) == KAFKA_STORAGE_ERROR
+
+            disk.make_room()
+            _wait_until(lambda: _ask_for_topic(connection, "after")["error_code"] == 0)
+            made |= {"before", "after"} | _topic_names(connection)
+            for name in made:
+                _wait_until(lambda name=name: _write(connection, name) == 0)
+        broker.start()
+        with Connection(broker.port) as connection:
+            assert _topic_names(connection) == made
+            assert all(_write(connection, name) == 0 for name in made)
+        assert broker.stop() == 0
+
+
+class Writer:
+    """Produces with acks=all and writes down what was acknowledged."""
+
+    def __init__(self, connection: Connection, ledger: Ledger, *, first_number: int = 0) -> None:
+        self._connection = connection
+        self._ledger = ledger
+        self._next_number = first_number
+
+    def write_rounds(self, count: int) -> None:
+        for _ in range(count):
+            for partition in PARTITIONS:
+                assert self.write_once(partition) == 0
+
+    def write_until_refused(self) -> int:
+        """The error code of the first refusal."""
+        for _ in range(2_000):
+            for partition in PARTITIONS:
+                error_code = self.write_once(partition)
+                if error_code != 0:
+                    return error_code
+        raise AssertionError("the disk does not get full")
+
+    def write_once(self, partition: TopicPartition) -> int:
+        records = [RecordId(0, self._next_number + index) for index in range(RECORDS_PER_BATCH)]
+        self._next_number += RECORDS_PER_BATCH
+        told = produce(self._connection, partition, [value_of(record) for record in records])
+        if told["error_code"] == 0:
+            for index, record in enumerate(records):
+                self._ledger.acknowledge(partition, told["base_offset"] + index, record)
+        return told["error_code"]
+
+
+def _write(connection: Connection, topic: str) -> int:
+    """One record into its last partition; the error code."""
+    return produce(connection, TopicPartition(topic, len(PARTITIONS) - 1), [b"v"])["error_code"]
+
+
+def produce(connection: Connection, partition: TopicPartition, values: list[bytes]) -> dict:
+    """One batch with acks=all; what the answer says of the partition."""
+    builder = BatchBuilder()
+    for value in values:
+        builder.append(int(time.time() * 1000), None, value)
+    data = [{"index": partition.partition, "records": bytes(builder.build())}]
+    answer = connection.call(
+        Api.PRODUCE,
+        9,
+        transactional_id=None,
+        acks=-1,
+        timeout_ms=30_000,
+        topic_data=[{"name": partition.topic, "partition_data": data}],
+    )
+    return answer["responses"][0]["partition_responses"][0]
+
+
+def _must_hold(connection: Connection, ledger: Ledger) -> None:
+    """Read everything back: all that was acknowledged, and nothing that was refused."""
+    for partition, bounds in bounds_of(connection, PARTITIONS).items():
+        copy = PartitionCopy(partition)
+        copy.extend(connection, bounds.end)
+        acknowledged = list(ledger.entries(partition, 0, ledger.marks().get(partition, 0)))
+        lost = [entry for entry in acknowledged if not copy.holds(entry)]
+        assert not lost, f"{partition}: {lost[:3]}"
+        assert copy.end == len(acknowledged), f"{partition} has records that were refused"
+
+
+def _create_topic(connection: Connection, name: str) -> None:
+    told = _ask_for_topic(connection, name)
+    assert told["error_code"] == 0, told
+
+
+def _ask_for_topic(connection: Connection, name: str) -> dict:
+    asked = {
+        "name": name,
+        "num_partitions": len(PARTITIONS),
+        "replication_factor": 1,
+        "assignments": [],
+        "configs": [{"name": "segment.bytes", "value": "1048576"}],
+    }
+    answer = connection.call(Api.CREATE_TOPICS, 7, topics=[asked], timeout_ms=5_000, validate_only=False)
+    return answer["topics"][0]
+
+
+def _topic_names(connection: Connection) -> set[str]:
+    answer = connection.call(
+        Api.METADATA, 12, topics=None, allow_auto_topic_creation=False, include_topic_authorized_operations=False
+    )
+    return {topic["name"] for topic in answer["topics"]}
+
+
+def _wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PROMPTLY_S
+    while not holds():
+        assert time.monotonic() < deadline, f"not within {PROMPTLY_S} s"
+        time.sleep(0.05)
