@@ -2,8 +2,9 @@
 
 Everything is read and compared: every batch's checksum and offsets, indexes against the log, producer snapshots,
 epochs, checkpoints. What is wrong comes out as a `Finding`, which is DAMAGE when records are lost or would be served
-wrong, and REPAIRABLE when the next start puts it right by itself (a torn tail, an index that lies). Nothing is changed,
-nothing locked; of a directory that a broker is writing to, the ends may look torn.
+wrong, REPAIRABLE when the next start puts it right by itself (a torn tail, an index that lies), and a NOTE when the
+files alone cannot tell (offsets that are missing: in a compacted topic they may be). Nothing is changed, nothing
+locked; of a directory that a broker is writing to, the ends may look torn.
 
 Files and folders that are on their way out (`.deleted`, `-delete`) are not looked into.
 """
@@ -135,7 +136,9 @@ class _PartitionCheck:
             time_index=_load_time_index(self.files, time_index_path, base_offset),
             is_last=is_last,
         )
+        # What is missing between two segments counts for the later one.
         result = WalkResult(next_offset=base_offset)
+        result.note_gap(self.extent.end_offset, base_offset)
         try:
             for finding in check_segment(
                 segment, result, deep=self.deep, on_batch=self._note_epoch, on_bytes=self.on_bytes

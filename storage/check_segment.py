@@ -37,6 +37,7 @@ class Severity(Enum):
 
     DAMAGE = "damage"  # records are lost, or would be served wrong
     REPAIRABLE = "repairable"  # recovery puts it right at the next start: nothing acknowledged is touched
+    NOTE = "note"  # right or wrong, which cannot be told from the files
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,14 @@ class WalkResult:
     next_offset: int
     end_position: int = 0
     largest_timestamp: int = NO_TIMESTAMP
+    missing_count: int = 0  # offsets that no batch covers
+    first_missing: tuple[int, int] | None = None  # from, to (exclusive)
+
+    def note_gap(self, start_offset: int, end_offset: int) -> None:
+        """No batch covers the offsets from `start_offset` to `end_offset` (exclusive)."""
+        if end_offset > start_offset:
+            self.missing_count += end_offset - start_offset
+            self.first_missing = self.first_missing or (start_offset, end_offset)
 
 
 def check_segment(
@@ -94,6 +103,10 @@ def check_segment(
         if deep:
             yield from _look_inside(segment, located)
     yield from _check_ends(segment, positions, times, result)
+    if result.first_missing is not None:
+        start, end = result.first_missing
+        what = f"{result.missing_count} offsets are missing, first those from {start} to {end - 1}: compacted, or lost"
+        yield Finding(segment.log.path, None, what, Severity.NOTE)
 
 
 # --- the log ------------------------------------------------------------------------------------------------
@@ -127,11 +140,12 @@ class _Batches:
             if broken is None:
                 self._on_bytes(self._size_bytes - fault.position)
                 return
-            self._pass(broken)
+            yield self._pass(broken) or Located(fault.position, broken)
 
     def _pass(self, header: BatchHeader) -> Finding | None:
         """Step over a batch; a finding when it does not belong into this segment."""
         position = self._result.end_position
+        self._result.note_gap(self._result.next_offset, header.base_offset)
         self._result.end_position += header.size_bytes
         self._result.next_offset = header.next_offset
         self._on_bytes(header.size_bytes)
