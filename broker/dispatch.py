@@ -66,7 +66,7 @@ class Dispatcher:
                 self._handle(connection, header, frame, reply)
         except MalformedMessage:
             raise
-        except Exception:
+        except Exception:  # noqa: BLE001 - a bug of ours ends one connection, not the broker
             self._failed(header, reply)
 
     def connection_closed(self, connection: Connection) -> None:
@@ -122,7 +122,7 @@ class Dispatcher:
     async def _await(self, header: RequestHeader, answer: Awaitable[Message], reply: Reply) -> None:
         try:
             self._answer(header, await answer, reply)
-        except Exception:
+        except Exception:  # noqa: BLE001 - as in serve
             self._failed(header, reply)
 
     def _answer(self, header: RequestHeader, answer: Message, reply: Reply) -> None:

@@ -134,9 +134,10 @@ class FetchSessions:
         """Find or make the request's session. Raises SessionRefused."""
         if request.session_epoch in (INITIAL_EPOCH, FINAL_EPOCH):
             self._sessions.pop(request.session_id, None)
-            wanted = [(topic, each) for topic, partitions in request.topics for each in partitions]
+            named = {(topic, each.index): each for topic, partitions in request.topics for each in partitions}
+            wanted = [(topic, each) for (topic, _), each in named.items()]
             session = None
-            if request.session_epoch == INITIAL_EPOCH and wanted:
+            if request.session_epoch == INITIAL_EPOCH:
                 session = self._create(request, len(wanted), uses_topic_ids=uses_topic_ids, now_ms=now_ms)
             return FetchContext(session, False, wanted)
         return self._resume(request, uses_topic_ids=uses_topic_ids, now_ms=now_ms)
@@ -159,9 +160,7 @@ class FetchSessions:
         wanted = [(topic, cached.wanted) for (topic, _), cached in session.partitions.items()]
         return FetchContext(session, True, wanted)
 
-    def _create(
-        self, request: FetchRequest, size: int, *, uses_topic_ids: bool, now_ms: int
-    ) -> FetchSession | None:
+    def _create(self, request: FetchRequest, size: int, *, uses_topic_ids: bool, now_ms: int) -> FetchSession | None:
         if len(self._sessions) >= self.slots and not self._evict(size, now_ms):
             return None
         session_id = 0

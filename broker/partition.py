@@ -15,6 +15,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from ..protocol.errors import ErrorCode, KafkaError
+from ..storage.leader_epochs import LeaderEpochs
 from ..storage.log import Appended, FileSlice, Log
 from .flusher import Done, Flusher
 from .partition_settings import PartitionSettings
@@ -24,7 +25,8 @@ from .waiting import FetchWait
 DIRTY_LIMIT_BYTES = 64 * 1024 * 1024
 """Unsynced bytes of one log at which a background sync begins, so that the system never has to stall a writer."""
 
-LATEST_EPOCH = -1
+NOT_ASKED = -1
+"""What a client sends as current leader epoch when it does not care."""
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +35,7 @@ class Partition:
     """A leader's view of one log. `waits` are the Fetches that an append may wake."""
 
     __slots__ = (
+        "_epoch_start",
         "_flushed_ms",
         "_flusher",
         "_keep_checkpoints",
@@ -66,6 +69,7 @@ class Partition:
         self._flusher = flusher
         self._flushed_ms = 0
         self._keep_checkpoints = keep_checkpoints
+        self._epoch_start = log.log_end_offset
 
     @property
     def high_watermark(self) -> int:
@@ -107,15 +111,35 @@ class Partition:
 
     def check_leader_epoch(self, current_leader_epoch: int) -> None:
         """Refuse a client whose idea of the leader is older or newer than ours (KIP-320)."""
-        if current_leader_epoch in (LATEST_EPOCH, self.leader_epoch):
+        if current_leader_epoch in (NOT_ASKED, self.leader_epoch):
             return
         if current_leader_epoch < self.leader_epoch:
             raise KafkaError(ErrorCode.FENCED_LEADER_EPOCH, f"the leader epoch of {self.name} is {self.leader_epoch}")
         raise KafkaError(ErrorCode.UNKNOWN_LEADER_EPOCH, f"the leader epoch of {self.name} is {self.leader_epoch}")
 
+    @property
+    def epochs(self) -> LeaderEpochs:
+        """The epochs of the log with our own, which is not in the log until something is appended under it."""
+        epochs = LeaderEpochs(self.log.leader_epochs.entries)
+        epochs.assign(self.leader_epoch, self._epoch_start)
+        return epochs
+
+    def end_of_epoch(self, epoch: int) -> tuple[int, int]:
+        """The largest epoch not beyond `epoch` and where it ends; (-1, -1) when that is not known (KIP-320)."""
+        return self.epochs.end_offset_for(epoch, self.log.log_end_offset)
+
     def read(self, offset: int, *, max_bytes: int, min_one_batch: bool) -> FileSlice | None:
-        """Locate records from `offset` on. Raises KafkaError(OFFSET_OUT_OF_RANGE)."""
-        return self.log.read(offset, max_bytes=max_bytes, min_one_batch=min_one_batch)
+        """Locate records from `offset` on. Raises KafkaError(OFFSET_OUT_OF_RANGE); WouldWait where the disk must be waited
+        for: then `warm` in a thread, and again.
+        """
+        return self.log.read_now(offset, max_bytes=max_bytes, min_one_batch=min_one_batch)
+
+    def warm(self, offset: int, max_bytes: int) -> None:
+        """Have the system read what locating `offset` needs (any thread)."""
+        try:
+            self.log.read(offset, max_bytes=max_bytes)
+        except KafkaError as gone:
+            log.debug("%s: %s", self.name, gone.message)  # the next look says it to the reader
 
     async def delete_before(self, offset: int) -> int:
         """Let the log begin at `offset` and return where it begins, once that is on the disk (DeleteRecords).

@@ -2,14 +2,20 @@
 
 Kafka's order of checks is kept (ProduceRequest.validateRecords, UnifiedLog.analyzeAndValidateRecords, LogValidator), for
 a batch that is wrong twice is told the first thing. A batch crosses as bytes: what its header says is checked against
-the bytes, the CRC is computed once, and the records are walked by their size prefixes, so that a count that lies is
-caught. The records themselves are read only where a setting asks for it or where something is wrong and each bad one
-must be named: compaction (a key is needed), a bound on old timestamps, another compression than the batch has.
+the bytes, the CRC is computed once, and the records, unfolded if need be, are walked by their size prefixes, so that a
+batch that no consumer could read is caught. What is inside a record is looked at only where a setting asks for it or where
+something is wrong and each bad one must be named: compaction (a key is needed), bounds on timestamps.
 """
 
 from dataclasses import dataclass
 
-from ..protocol.batch_header import ATTRIBUTES_POSITION, CODEC_MASK, MAGIC_POSITION, TRANSACTIONAL_BIT
+from ..protocol.batch_header import (
+    ATTRIBUTES_POSITION,
+    CODEC_MASK,
+    MAGIC_POSITION,
+    TIMESTAMP_TYPE_BIT,
+    TRANSACTIONAL_BIT,
+)
 from ..protocol.compression import Codec, compress, decompress
 from ..protocol.errors import ErrorCode, KafkaError, MalformedMessage
 from ..protocol.records import (
@@ -84,15 +90,17 @@ def validate(batch: memoryview, rules: AppendRules, *, version: int, partition: 
     batch = batch[: header.size_bytes]
     _check_envelope(batch, header, rules, partition)
     _check_batch(header)
-    _check_count(batch, header)
+    _check_count(batch, header, rules)
     if rules.needs_keys:
         _check_keys(batch, rules, partition)
     if not rules.log_append_time:
         _check_timestamps(batch, header, rules, now_ms)
     if rules.compression is not None and rules.compression != header.codec:
-        batch = _recompress(batch, header, rules)
+        batch = _recompress(batch, header, rules, partition)
     if rules.log_append_time:
         patch_log_append_time(batch, 0, len(batch), now_ms)
+    elif header.attributes & TIMESTAMP_TYPE_BIT:
+        patch_create_time(batch, 0, len(batch), header.max_timestamp)  # the client's claim; the topic's type counts
     return batch
 
 
@@ -116,11 +124,20 @@ def _only_batch(batch: memoryview, version: int) -> BatchHeader:
         raise RecordsRefused(
             ErrorCode.UNSUPPORTED_COMPRESSION_TYPE, f"{said} are not allowed to use ZStandard compression"
         )
-    if _batch_size(batch[size_bytes:]) is not None:
+    _check_nothing_follows(batch[size_bytes:], said)
+    return header
+
+
+def _check_nothing_follows(rest: memoryview, said: str) -> None:
+    """A second batch is refused; too few bytes to be one are ignored."""
+    try:
+        follows = _batch_size(rest) is not None
+    except RecordsRefused as refused:
+        raise RecordsRefused(refused.code, f"{refused.message} behind the first batch") from refused
+    if follows:
         raise RecordsRefused(
             ErrorCode.INVALID_RECORD, f"{said} are only allowed to contain exactly one record batch per partition"
         )
-    return header
 
 
 def _batch_size(batch: memoryview) -> int | None:
@@ -154,16 +171,20 @@ def _check_envelope(batch: memoryview, header: BatchHeader, rules: AppendRules, 
             f"The baseOffset of the record batch in the append to {partition} should be 0, "
             f"but it is {header.base_offset}"
         )
-    if header.size_bytes > rules.max_message_bytes:
-        raise RecordsRefused(
-            ErrorCode.MESSAGE_TOO_LARGE,
-            f"The record batch size in the append to {partition} is {header.size_bytes} bytes "
-            f"which exceeds the maximum configured value of {rules.max_message_bytes}.",
-        )
+    _check_size(header.size_bytes, rules, partition)
     if not crc_is_valid(batch, 0, header):
         raise RecordsRefused(
             ErrorCode.CORRUPT_MESSAGE,
             f"Record is corrupt (stored crc = {header.crc}) in topic partition {partition}.",
+        )
+
+
+def _check_size(size_bytes: int, rules: AppendRules, partition: str) -> None:
+    if size_bytes > rules.max_message_bytes:
+        raise RecordsRefused(
+            ErrorCode.MESSAGE_TOO_LARGE,
+            f"The record batch size in the append to {partition} is {size_bytes} bytes "
+            f"which exceeds the maximum configured value of {rules.max_message_bytes}.",
         )
 
 
@@ -183,16 +204,29 @@ def _check_batch(header: BatchHeader) -> None:
         raise _invalid(f"Unknown compression type {header.attributes & CODEC_MASK}")
 
 
-def _check_count(batch: memoryview, header: BatchHeader) -> None:
-    """Walk the size prefixes of uncompressed records: there must be exactly as many as the header says."""
-    if header.attributes & CODEC_MASK:
-        return
+def _check_count(batch: memoryview, header: BatchHeader, rules: AppendRules) -> None:
+    """Walk the records by their size prefixes: there must be exactly as many as the header says.
+
+    Compressed records are unfolded for it, within a bound: whatever would stop every consumer is refused here.
+    """
+    records = _unfolded(batch, header, rules)
     try:
-        position = skip_records(bytes(batch), RECORD_BATCH_OVERHEAD, header.record_count)
+        end = skip_records(records, 0, header.record_count)
     except IndexError:
-        position = -1
-    if position != len(batch):
-        raise _invalid(f"The records of the batch do not fill its {len(batch)} bytes, or are not {header.record_count}")
+        end = -1
+    if end != len(records):
+        raise _invalid(
+            f"The records of the batch do not fill its {len(records)} bytes, or are not {header.record_count}"
+        )
+
+
+def _unfolded(batch: memoryview, header: BatchHeader, rules: AppendRules) -> bytes:
+    """The bytes of the records, uncompressed."""
+    records = batch[RECORD_BATCH_OVERHEAD:]
+    try:
+        return decompress(header.codec, records, max_bytes=rules.max_decompressed_bytes)
+    except MalformedMessage as error:
+        raise _invalid(str(error)) from error
 
 
 def skip_records(data: bytes, position: int, count: int) -> int:
@@ -281,12 +315,10 @@ def _check_timestamps(batch: memoryview, header: BatchHeader, rules: AppendRules
         patch_create_time(batch, 0, header.size_bytes, max(timestamps))
 
 
-def _recompress(batch: memoryview, header: BatchHeader, rules: AppendRules) -> memoryview:
-    """The same records in the topic's codec; a batch of its own memory."""
+def _recompress(batch: memoryview, header: BatchHeader, rules: AppendRules, partition: str) -> memoryview:
+    """The same records in the topic's codec; a batch of its own memory, which must still fit."""
     assert rules.compression is not None
-    try:
-        records = decompress(header.codec, batch[RECORD_BATCH_OVERHEAD:], max_bytes=rules.max_decompressed_bytes)
-    except MalformedMessage as error:
-        raise _invalid(str(error)) from error
-    packed = compress(rules.compression, records, rules.compression_level)
-    return memoryview(with_records(batch, packed, rules.compression))
+    packed = compress(rules.compression, _unfolded(batch, header, rules), rules.compression_level)
+    made = with_records(batch, packed, rules.compression)
+    _check_size(len(made), rules, partition)
+    return memoryview(made)

@@ -48,9 +48,7 @@ def read_compact_string(frame: Frame, position: int) -> tuple[str | None, int]:
 
 def _string(frame: Frame, position: int, size: int) -> tuple[str | None, int]:
     if size < 0:
-        if size < -1:
-            raise MalformedMessage(f"a string has the size {size}")
-        return None, position
+        return None, position  # any negative size is null, to Kafka
     end = position + size
     if end > len(frame):
         raise MalformedMessage("a string runs past the end of the request")

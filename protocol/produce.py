@@ -135,8 +135,6 @@ def _read_flexible(frame: Frame, position: int, version: int) -> ProduceRequest:
 
 def _records_at(frame: Frame, index: int, start: int, size: int) -> PartitionRecords:
     if size < 0:
-        if size < -1:
-            raise MalformedMessage(f"records have the size {size}")
         return PartitionRecords(index, -1, start)
     if start + size > len(frame):
         raise MalformedMessage("records run past the end of the request")

@@ -42,8 +42,9 @@ def slice_of(segment: Segment, request: ReadRequest) -> FileSlice | None:
     if place is None or place.base_offset >= request.end_offset:
         return None
     end = size_bytes if reads_to_end else _position_of(segment, request.end_offset, request.wait)
-    wanted_bytes = max(request.max_bytes, place.size_bytes) if request.min_one_batch else request.max_bytes
-    length = min(end - place.position, wanted_bytes)
+    if place.size_bytes > request.max_bytes and not request.min_one_batch:
+        return None  # a reader could make nothing of a part of the first batch
+    length = min(end - place.position, max(request.max_bytes, place.size_bytes))
     if length <= 0:
         return None
     if segment.recent is not None and place.position + length == size_bytes:

@@ -14,8 +14,11 @@ is asked for.
 
 from __future__ import annotations
 
+import asyncio
+import logging
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 from ...protocol.errors import ErrorCode, KafkaError
 from ...protocol.fetch import (
@@ -30,8 +33,9 @@ from ...protocol.fetch import (
 )
 from ...protocol.messages import RequestHeader
 from ...protocol.produce import TopicKey
+from ...storage.batches import WouldWait
 from ..fetch_sessions import FetchContext, SessionRefused
-from ..partition import Partition
+from ..partition import NOT_ASKED, Partition
 from ..replies import framed_parts
 from ..waiting import FetchWait
 
@@ -39,7 +43,16 @@ if TYPE_CHECKING:
     from ..app import Broker
     from ..connection import Reply
 
-READ_COMMITTED = 1
+READ_UNCOMMITTED, READ_COMMITTED = ISOLATION_LEVELS = (0, 1)
+LEADER_TOLD_FROM = 16
+LEADER_TOLD_WITH = frozenset({ErrorCode.NOT_LEADER_OR_FOLLOWER, ErrorCode.FENCED_LEADER_EPOCH})
+"""Errors that come, from version 16 on, with the leader and where it can be reached (KIP-951)."""
+
+NONE_UNREADABLE: frozenset[Partition] = frozenset()
+
+log = logging.getLogger(__name__)
+
+Answers = list[tuple[TopicKey, FetchAnswer]]
 
 
 def serve(broker: Broker, header: RequestHeader, frame: memoryview, reply: Reply) -> None:
@@ -65,7 +78,19 @@ def _send(header: RequestHeader, response: FetchResponse, reply: Reply) -> None:
 class _Fetch:
     """One request under way."""
 
-    __slots__ = ("_broker", "_context", "_header", "_reply", "_request", "_size_bytes", "_unhappy")
+    __slots__ = (
+        "_broker",
+        "_cold",
+        "_context",
+        "_header",
+        "_reply",
+        "_request",
+        "_size_bytes",
+        "_tells_leader",
+        "_unhappy",
+        "_unreadable",
+        "_waited",
+    )
 
     def __init__(
         self,
@@ -82,30 +107,58 @@ class _Fetch:
         self._reply = reply
         self._size_bytes = 0
         self._unhappy = False
+        self._waited = False
+        self._tells_leader = False
+        self._cold: tuple[Partition, FetchPartition]
+        self._unreadable: frozenset[Partition] | set[Partition] = NONE_UNREADABLE
 
     def begin(self) -> None:
         """Answer at once, or wait for more."""
+        answers = self._locate_warm(self.begin)
+        if answers is None:
+            return
         request = self._request
-        answers = self._locate()
         enough = self._size_bytes >= request.min_bytes
         if enough or self._unhappy or request.max_wait_ms <= 0 or not answers:
             self._answer(answers)
-            return
-        broker = self._broker
-        partitions = (broker.partitions.find(topic, wanted.index) for topic, wanted in self._context.wanted)
+        else:
+            self._wait()
+
+    def _wait(self) -> None:
+        partitions = (self._broker.partitions.find(topic, wanted.index) for topic, wanted in self._context.wanted)
         wait = FetchWait(
-            broker.loop,
+            self._broker.loop,
             [each for each in partitions if each is not None],
-            wanted_bytes=request.min_bytes - self._size_bytes,
-            max_wait_ms=request.max_wait_ms,
-            fire=self._waited,
+            wanted_bytes=self._request.min_bytes - self._size_bytes,
+            max_wait_ms=self._request.max_wait_ms,
+            fire=self._look_again,
         )
         self._reply.abandoned = wait.cancel
 
-    def _waited(self) -> None:
-        self._answer(self._locate())
+    def _look_again(self) -> None:
+        self._waited = True
+        answers = self._locate_warm(self._look_again)
+        if answers is not None:
+            self._answer(answers)
 
-    def _locate(self) -> list[tuple[TopicKey, FetchAnswer]]:
+    def _locate_warm(self, again: Callable[[], None]) -> Answers | None:
+        """The answers; or None while a thread reads what locating them needs, after which `again` is called."""
+        try:
+            return self._locate()
+        except WouldWait:
+            partition, wanted = self._cold
+        warming = self._broker.loop.run_in_executor(None, partition.warm, wanted.fetch_offset, wanted.max_bytes)
+        warming.add_done_callback(partial(self._warmed, partition, again))
+        return None
+
+    def _warmed(self, partition: Partition, again: Callable[[], None], warming: asyncio.Future[None]) -> None:
+        error = None if warming.cancelled() else warming.exception()
+        if error is not None:
+            log.error("%s cannot be read: %s", partition.name, error)
+            self._unreadable = {*self._unreadable, partition}
+        again()
+
+    def _locate(self) -> Answers:
         """An answer for every partition of the context, in order."""
         self._size_bytes, self._unhappy = 0, False
         left = min(self._request.max_bytes, self._broker.fetch_max_bytes)
@@ -122,16 +175,15 @@ class _Fetch:
         partition = self._broker.partitions.find(topic, wanted.index)
         if partition is None:
             self._unhappy = True
-            code = ErrorCode.UNKNOWN_TOPIC_ID if isinstance(topic, UUID) else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
-            if isinstance(topic, UUID) and self._broker.catalog.topic_by_id(topic) is not None:
-                code = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
-            return FetchAnswer(wanted.index, code), 0
+            return FetchAnswer(wanted.index, self._why_missing(topic), aborted=[]), 0
         try:
-            partition.check_leader_epoch(wanted.current_leader_epoch)
             answer = self._outline(partition, wanted)
             if answer.diverging is not None:
                 self._unhappy = True
                 return answer, 0
+            if partition in self._unreadable:
+                raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, partition.name)
+            self._cold = partition, wanted
             records = partition.read(
                 wanted.fetch_offset,
                 max_bytes=max(0, min(wanted.max_bytes, left)),
@@ -139,36 +191,62 @@ class _Fetch:
             )
         except KafkaError as error:
             self._unhappy = True
-            return FetchAnswer(wanted.index, error.code), 0
+            return self._refusal(partition, wanted.index, error.code), 0
         if records is None:
             return answer, 0
         answer.records = records
         return answer, records.size_bytes
 
+    def _refusal(self, partition: Partition, index: int, code: ErrorCode) -> FetchAnswer:
+        answer = FetchAnswer(index, code)
+        if code in LEADER_TOLD_WITH and self._header.api_version >= LEADER_TOLD_FROM:
+            answer.current_leader = (self._broker.node_id, partition.leader_epoch)
+            self._tells_leader = True
+        return answer
+
+    def _why_missing(self, topic: TopicKey) -> ErrorCode:
+        """An id that nobody knows, or a partition that is not there; one that went while we waited was known."""
+        known = isinstance(topic, str) or self._waited or self._broker.catalog.topic_by_id(topic) is not None
+        return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION if known else ErrorCode.UNKNOWN_TOPIC_ID
+
     def _outline(self, partition: Partition, wanted: FetchPartition) -> FetchAnswer:
-        """The answer without its records."""
-        log = partition.log
-        answer = FetchAnswer(
+        """The answer without its records. Raises KafkaError where the client's idea of the partition is not ours."""
+        request = self._request
+        if request.isolation_level not in ISOLATION_LEVELS or request.max_bytes < 0 or wanted.max_bytes < 0:
+            raise KafkaError(ErrorCode.INVALID_REQUEST, "a limit or an isolation level that cannot be")
+        partition.check_leader_epoch(max(wanted.current_leader_epoch, NOT_ASKED))
+        if request.replica_id >= 0:
+            raise KafkaError(ErrorCode.NOT_LEADER_OR_FOLLOWER, f"{partition.name} has no other replica")
+        return FetchAnswer(
             wanted.index,
             ErrorCode.NONE,
             partition.high_watermark,
             partition.last_stable_offset,
-            log.log_start_offset,
-            [] if self._request.isolation_level == READ_COMMITTED else None,
+            partition.log.log_start_offset,
+            [] if request.isolation_level == READ_COMMITTED else None,
+            diverging=_divergence(partition, wanted),
         )
-        if wanted.last_fetched_epoch >= 0:
-            epoch, end_offset = log.leader_epochs.end_offset_for(wanted.last_fetched_epoch, log.log_end_offset)
-            if epoch < wanted.last_fetched_epoch or end_offset < wanted.fetch_offset:
-                answer.diverging = (epoch, end_offset)
-        return answer
 
-    def _answer(self, answers: list[tuple[TopicKey, FetchAnswer]]) -> None:
+    def _answer(self, answers: Answers) -> None:
         selected = self._context.select(answers)
-        response = FetchResponse(ErrorCode.NONE, self._context.session_id, _by_topic(selected))
+        endpoints = [self._broker.endpoint(self._reply.came_in)] if self._tells_leader else []
+        response = FetchResponse(ErrorCode.NONE, self._context.session_id, _by_topic(selected), endpoints)
         _send(self._header, response, self._reply)
 
 
-def _by_topic(answers: list[tuple[TopicKey, FetchAnswer]]) -> list[tuple[TopicKey, list[FetchAnswer]]]:
+def _divergence(partition: Partition, wanted: FetchPartition) -> tuple[int, int] | None:
+    """Where the reader's history, which ends in `last_fetched_epoch`, parts from ours (KIP-595), if it does."""
+    if wanted.last_fetched_epoch < 0:
+        return None
+    epoch, end_offset = partition.end_of_epoch(wanted.last_fetched_epoch)
+    if epoch < 0:
+        raise KafkaError(ErrorCode.OFFSET_OUT_OF_RANGE, f"{partition.name} has no epoch {wanted.last_fetched_epoch}")
+    if epoch < wanted.last_fetched_epoch or end_offset < wanted.fetch_offset:
+        return epoch, end_offset
+    return None
+
+
+def _by_topic(answers: Answers) -> list[tuple[TopicKey, list[FetchAnswer]]]:
     """Group neighbours of one topic, keeping the order (FetchResponse.toMessage)."""
     topics: list[tuple[TopicKey, list[FetchAnswer]]] = []
     for topic, answer in answers:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from ...protocol.apis import ApiKey
 from ...protocol.errors import ErrorCode, KafkaError
 from ...protocol.messages import Message
-from ..partition import Partition
 from .context import Handler, RequestContext
 
 if TYPE_CHECKING:
@@ -40,23 +39,7 @@ def _end_of_epoch(broker: Broker, topic: str, asked: Message) -> tuple[int, int]
     if partition is None:
         raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"there is no partition {topic}-{asked.partition}")
     partition.check_leader_epoch(asked.current_leader_epoch)
-    return end_of_epoch(partition, asked.leader_epoch)
-
-
-def end_of_epoch(partition: Partition, epoch: int) -> tuple[int, int]:
-    """The largest epoch not beyond `epoch` and the offset at which it ends; (-1, -1) where that is not known.
-
-    The leader's own epoch is in its log only when something was written under it; it began where the log ends now.
-    """
-    log, end_offset = partition.log, partition.log.log_end_offset
-    if epoch == UNKNOWN or epoch > partition.leader_epoch:
-        return UNKNOWN, UNKNOWN
-    if epoch == partition.leader_epoch:
-        return epoch, end_offset
-    latest = log.leader_epochs.latest_epoch
-    if epoch > latest or latest == UNKNOWN:
-        return (epoch if latest == UNKNOWN else latest), end_offset
-    return log.leader_epochs.end_offset_for(epoch, end_offset)
+    return partition.end_of_epoch(asked.leader_epoch)
 
 
 HANDLERS: dict[ApiKey, Handler] = {ApiKey.OFFSET_FOR_LEADER_EPOCH: offsets_for_leader_epochs}

@@ -33,12 +33,12 @@ OLDEST_VERSION = {MAX_TIMESTAMP: 7, EARLIEST_LOCAL: 8, LATEST_TIERED: 9, EARLIES
 
 
 async def handle(broker: Broker, context: RequestContext, request: Message) -> Message:
-    """Answer each partition on its own; one that is named twice is refused (INVALID_REQUEST)."""
+    """Answer each partition on its own; one that is named twice is refused, once (INVALID_REQUEST)."""
     named = Counter((topic.name, each.partition_index) for topic in request.topics for each in topic.partitions)
     topics = []
     for topic in request.topics:
         partitions = []
-        for each in topic.partitions:
+        for each in {each.partition_index: each for each in topic.partitions}.values():
             if named[topic.name, each.partition_index] > 1:
                 partitions.append(_refusal(each.partition_index, ErrorCode.INVALID_REQUEST))
             else:
@@ -81,7 +81,7 @@ async def _find(partition: Partition, timestamp: int, isolation_level: int) -> t
         end = partition.last_stable_offset if isolation_level == READ_COMMITTED else partition.high_watermark
         return UNKNOWN, end, partition.leader_epoch
     if timestamp in (EARLIEST, EARLIEST_LOCAL):
-        return UNKNOWN, log.log_start_offset, log.leader_epochs.epoch_for_offset(log.log_start_offset)
+        return UNKNOWN, log.log_start_offset, partition.epochs.epoch_for_offset(log.log_start_offset)
     if timestamp in (LATEST_TIERED, EARLIEST_PENDING_UPLOAD):
         return UNKNOWN, UNKNOWN, UNKNOWN
     if timestamp == MAX_TIMESTAMP:
@@ -90,13 +90,11 @@ async def _find(partition: Partition, timestamp: int, isolation_level: int) -> t
         found = await asyncio.to_thread(log.offset_for_time, timestamp)
     if found is None:
         return UNKNOWN, UNKNOWN, UNKNOWN
-    return found.timestamp, found.offset, log.leader_epochs.epoch_for_offset(found.offset)
+    return found.timestamp, found.offset, partition.epochs.epoch_for_offset(found.offset)
 
 
 def _refusal(index: int, code: ErrorCode) -> Message:
-    return Message(
-        partition_index=index, error_code=code, timestamp=UNKNOWN, offset=UNKNOWN, leader_epoch=-1
-    )
+    return Message(partition_index=index, error_code=code, timestamp=UNKNOWN, offset=UNKNOWN, leader_epoch=-1)
 
 
 HANDLERS: dict[ApiKey, Handler] = {ApiKey.LIST_OFFSETS: handle}

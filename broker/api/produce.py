@@ -18,7 +18,6 @@ from ...protocol.errors import ErrorCode, KafkaError
 from ...protocol.messages import RequestHeader
 from ...protocol.produce import (
     FLEXIBLE_FROM,
-    TOPIC_IDS_FROM,
     PartitionRecords,
     ProduceAnswer,
     ProduceRequest,
@@ -36,6 +35,16 @@ if TYPE_CHECKING:
     from ..partition import Partition
 
 ACKS_ALL, ACKS_NONE, ACKS_LEADER = -1, 0, 1
+
+TELL_LOG_START = frozenset(
+    {
+        ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER,
+        ErrorCode.INVALID_PRODUCER_EPOCH,
+        ErrorCode.UNKNOWN_PRODUCER_ID,
+        ErrorCode.INVALID_RECORD,
+    }
+)
+"""Refusals that in Kafka come from inside the log, whose answers carry its start."""
 
 Topics = list[tuple[TopicKey, list[ProduceAnswer]]]
 
@@ -86,9 +95,9 @@ class _Produce:
         version = self._header.api_version
         partition = self._broker.partitions.find(topic, sent.index)
         if partition is None:
-            by_id = version >= TOPIC_IDS_FROM
+            known = isinstance(topic, str) or self._broker.catalog.topic_by_id(topic) is not None
             return ProduceAnswer(
-                sent.index, ErrorCode.UNKNOWN_TOPIC_ID if by_id else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+                sent.index, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION if known else ErrorCode.UNKNOWN_TOPIC_ID
             )
         batch = frame[sent.start : sent.end] if sent.start >= 0 else frame[:0]
         try:
@@ -96,7 +105,7 @@ class _Produce:
         except RecordsRefused as refused:
             return _refused_records(sent.index, refused, partition)
         except KafkaError as error:
-            return _refusal(sent.index, error)
+            return _refusal(sent.index, error, partition)
         answer = ProduceAnswer(
             sent.index,
             ErrorCode.NONE,
@@ -182,7 +191,9 @@ def _refused_records(index: int, refused: RecordsRefused, partition: Partition) 
     )
 
 
-def _refusal(index: int, error: KafkaError) -> ProduceAnswer:
+def _refusal(index: int, error: KafkaError, partition: Partition) -> ProduceAnswer:
+    """What the log refused: a producer out of step, a disk that is full or failed."""
     if error.code is ErrorCode.KAFKA_STORAGE_ERROR:
         log.error("a Produce was refused: %s", error.message)
-    return ProduceAnswer(index, error.code)
+    told = error.code in TELL_LOG_START
+    return ProduceAnswer(index, error.code, log_start_offset=partition.log.log_start_offset if told else -1)
