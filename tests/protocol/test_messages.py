@@ -30,7 +30,7 @@ from ottla.protocol.messages import (
 from ottla.protocol.schemas import Direction, load, versions_of
 from support.message_strategies import messages
 
-EXAMPLES = 400 if os.environ.get("OTTLA_HEAVY") else 3
+EXAMPLES = 100 if os.environ.get("OTTLA_HEAVY") else 3
 ALL = [(api, direction) for api in ApiKey for direction in Direction]
 every_message = pytest.mark.parametrize(("api", "direction"), ALL, ids=lambda each: each.name.lower())
 

@@ -27,7 +27,7 @@ from ottla.protocol.records import (
 )
 from ottla.protocol.varints import varint
 
-MUTATIONS = 20_000 if os.environ.get("OTTLA_HEAVY") else 300
+MUTATIONS = 3_000 if os.environ.get("OTTLA_HEAVY") else 300
 PLENTY = 1_000_000
 
 content = st.none() | st.binary(max_size=12) | st.just(b"long" * 40)
