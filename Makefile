@@ -47,12 +47,18 @@ tools:
 
 # -- what is set up
 
-$(VENV)/python: | python-is-new-enough
+$(VENV)/made:
+	@command -v $(PYTHON) > /dev/null || { \
+	  echo "There is no $(PYTHON) here. Ottla needs Python 3.11 or newer; say which: make PYTHON=python3.12 run" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Ottla needs Python 3.11 or newer, $(PYTHON) is $$($(PYTHON) -V). Say which: make PYTHON=python3.12 run" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2> /dev/null || { \
+	  echo "$(PYTHON) cannot make a virtual environment. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 	@echo "Setting up $(VENV), once."
 	@$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-$(VENV)/ready-to-run: pyproject.toml $(VENV)/python
+$(VENV)/ready-to-run: pyproject.toml $(VENV)/made
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 
@@ -67,15 +73,6 @@ $(VENV)/compiled: $(VENV)/ready-to-run $(SOURCES)
 	@touch $@
 
 # The root of the repository is the package `ottla`; mypy wants to see it under that name, whatever the folder is called.
-$(VENV)/types: | $(VENV)/python
+$(VENV)/types: | $(VENV)/made
 	@mkdir -p $@
 	@ln -sfn ../.. $@/ottla
-
-.PHONY: python-is-new-enough
-python-is-new-enough:
-	@command -v $(PYTHON) > /dev/null || { \
-	  echo "There is no $(PYTHON) here. Ottla needs Python 3.11 or newer; say which: make PYTHON=python3.12 run" >&2; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	  echo "Ottla needs Python 3.11 or newer, $(PYTHON) is $$($(PYTHON) -V). Say which: make PYTHON=python3.12 run" >&2; exit 1; }
-	@$(PYTHON) -c 'import ensurepip, venv' 2> /dev/null || { \
-	  echo "$(PYTHON) cannot make a virtual environment. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
