@@ -119,6 +119,7 @@ class Broker:
 
     async def _open(self, on_progress: Callable[[LoadProgress], None] | None) -> None:
         await asyncio.to_thread(self._load, on_progress)
+        self._tell_recovery()
         self.journal.start(self.flusher, self.clock)
         self.catalog.subscribe(self)
         await self.journal.append(self._first_records())
@@ -147,6 +148,17 @@ class Broker:
             others=frozenset({CATALOG_JOURNAL}),
             on_progress=on_progress,
         )
+
+    def _tell_recovery(self) -> None:
+        """Say what the last stop left behind; a new directory has nothing to tell."""
+        report, count = self.load_report, len(self.directory.logs)
+        for line in report.lines():
+            log.warning("%s", line)
+        if report.clean:
+            log.info("the last stop was clean: nothing to recover")
+        elif count:
+            checked_mb = report.scanned_bytes / 1_000_000
+            log.info("the last stop was not clean: recovered %d logs, %.1f MB checked", count, checked_mb)
 
     def _first_records(self) -> list[CatalogRecord]:
         """What a start adds to the catalog: that the node is here, under new leader epochs; at first also the cluster."""

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
+from uuid import UUID
 
 from ..protocol.errors import ErrorCode, KafkaError
 from ..protocol.produce import TopicKey
@@ -32,6 +33,8 @@ from .partition import Partition
 from .partition_settings import partition_settings
 
 T = TypeVar("T")
+
+RETRY_S = 1.0
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +63,8 @@ class Partitions:
         self._checkpointing = asyncio.Lock()
         self._next_checkpoint: asyncio.Task[None] | None = None
         self._broken: frozenset[TopicPartition] = frozenset()
+        self._offline = False  # logs of existing partitions are missing, after a failure
+        self._retry: asyncio.TimerHandle | None = None
 
     def __iter__(self) -> Iterator[Partition]:
         for key, partitions in tuple(self._topics.items()):
@@ -85,6 +90,19 @@ class Partitions:
 
     get = find
 
+    def why_missing(self, topic: TopicKey, index: int) -> ErrorCode:
+        """What to tell a client for whose topic and index there is no partition.
+
+        One that exists, and whose log could not be made or opened, is a matter of the disk; then it is tried again.
+        """
+        partitions = self._topics.get(topic)
+        if partitions is None:
+            return ErrorCode.UNKNOWN_TOPIC_ID if isinstance(topic, UUID) else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+        if not 0 <= index < len(partitions) or not self._offline:
+            return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION  # there is none, or it is just being made
+        self._retry_soon()
+        return ErrorCode.KAFKA_STORAGE_ERROR
+
     def open(self, broken: Iterable[TopicPartition]) -> None:
         """Take over the logs that the directory has loaded, make those that are missing, and follow the catalog.
 
@@ -92,6 +110,7 @@ class Partitions:
         touched. Called once, before the listeners are open; waits for the disk. OSError: a log could not be made.
         """
         self._broken = frozenset(broken)
+        self._offline = bool(self._broken)
         for topic in self._catalog.topics.values():
             indexes = range(len(topic.partitions))
             logs = {index: self._kept(topic, self._directory.get(topic.name, index)) for index in indexes}
@@ -126,6 +145,8 @@ class Partitions:
 
     def retry(self) -> None:
         """Try again to make what could not be made, and to delete what could not be deleted."""
+        self._retry = None
+        self._offline = bool(self._broken)
         for topic in self._catalog.topics.values():
             if None in self._topics[topic.id]:
                 self._change(partial(self._make, topic))
@@ -133,8 +154,15 @@ class Partitions:
             logs, self._undeleted = self._undeleted, []
             self._change(lambda: self._delete(logs))
 
+    def _retry_soon(self) -> None:
+        """Somebody asked for what could not be made: try again, at most once in RETRY_S."""
+        if self._retry is None:
+            self._retry = asyncio.get_running_loop().call_later(RETRY_S, self.retry)
+
     async def close(self) -> None:
         """Finish the changes under way and end the thread; the logs are closed by their directory."""
+        if self._retry is not None:
+            self._retry.cancel()
         await self.settled()
         self._thread.shutdown(wait=True)
 
@@ -205,6 +233,7 @@ class Partitions:
             logs = await self._in_thread(lambda: self._create_logs(topic, missing))
         except OSError as error:
             log.error("the logs of topic %s could not be made and will be tried again: %s", topic.name, error)
+            self._offline = True
             return
         if topic.id not in self._topics:
             await self._delete(logs)  # the topic was deleted meanwhile

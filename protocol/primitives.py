@@ -52,10 +52,7 @@ def _string(frame: Frame, position: int, size: int) -> tuple[str | None, int]:
     end = position + size
     if end > len(frame):
         raise MalformedMessage("a string runs past the end of the request")
-    try:
-        return str(frame[position:end], "utf-8"), end
-    except UnicodeDecodeError as error:
-        raise MalformedMessage("a string is not UTF-8") from error
+    return str(frame[position:end], "utf-8", "replace"), end  # what is not UTF-8 is replaced, as Java does
 
 
 def read_classic_count(frame: Frame, position: int) -> tuple[int, int]:

@@ -175,7 +175,7 @@ class _Fetch:
         partition = self._broker.partitions.find(topic, wanted.index)
         if partition is None:
             self._unhappy = True
-            return FetchAnswer(wanted.index, self._why_missing(topic), aborted=[]), 0
+            return FetchAnswer(wanted.index, self._why_missing(topic, wanted.index), aborted=[]), 0
         try:
             answer = self._outline(partition, wanted)
             if answer.diverging is not None:
@@ -204,10 +204,12 @@ class _Fetch:
             self._tells_leader = True
         return answer
 
-    def _why_missing(self, topic: TopicKey) -> ErrorCode:
-        """An id that nobody knows, or a partition that is not there; one that went while we waited was known."""
-        known = isinstance(topic, str) or self._waited or self._broker.catalog.topic_by_id(topic) is not None
-        return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION if known else ErrorCode.UNKNOWN_TOPIC_ID
+    def _why_missing(self, topic: TopicKey, index: int) -> ErrorCode:
+        """A topic that went while we waited was known, under whatever name."""
+        code = self._broker.partitions.why_missing(topic, index)
+        if self._waited and code is ErrorCode.UNKNOWN_TOPIC_ID:
+            return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+        return code
 
     def _outline(self, partition: Partition, wanted: FetchPartition) -> FetchAnswer:
         """The answer without its records. Raises KafkaError where the client's idea of the partition is not ours."""

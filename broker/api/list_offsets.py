@@ -51,7 +51,7 @@ async def _answer(broker: Broker, context: RequestContext, isolation_level: int,
     index = asked.partition_index
     partition = broker.partitions.find(topic, index)
     if partition is None:
-        return _refusal(index, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+        return _refusal(index, broker.partitions.why_missing(topic, index))
     if not _is_known(asked.timestamp, context.api_version):
         return _refusal(index, ErrorCode.UNSUPPORTED_VERSION)
     try:

@@ -95,10 +95,7 @@ class _Produce:
         version = self._header.api_version
         partition = self._broker.partitions.find(topic, sent.index)
         if partition is None:
-            known = isinstance(topic, str) or self._broker.catalog.topic_by_id(topic) is not None
-            return ProduceAnswer(
-                sent.index, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION if known else ErrorCode.UNKNOWN_TOPIC_ID
-            )
+            return ProduceAnswer(sent.index, self._broker.partitions.why_missing(topic, sent.index))
         batch = frame[sent.start : sent.end] if sent.start >= 0 else frame[:0]
         try:
             appended = partition.append(batch, version=version, now_ms=now_ms)
