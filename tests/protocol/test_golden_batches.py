@@ -29,6 +29,7 @@ from ottla.protocol.records import (
 )
 
 GOLDEN = Path(__file__).parent / "golden_batches"
+PAGE = Path(__file__).parents[2] / "docs" / "format-record-batch.md"
 
 SENT: list[tuple[int, bytes | None, bytes | None, Headers]] = [
     (1700000000000, b"key", b"value", []),
@@ -42,7 +43,7 @@ BY_CODEC = [(f"{client}-{codec.name.lower()}", codec) for client in ("java", "li
 
 
 def golden(name: str) -> bytes:
-    return bytes.fromhex((GOLDEN / f"{name}.hex").read_text().replace("\n", ""))
+    return bytes.fromhex((GOLDEN / f"{name}.hex").read_text(encoding="ascii").replace("\n", ""))
 
 
 def batches(name: str) -> list[tuple[bytes, BatchHeader]]:
@@ -127,3 +128,11 @@ def test_offsets_are_patched_in_as_kafka_does_it():
     patch_offsets(as_sent, 0, 0, -1)  # what the producer sent
     patch_offsets(as_sent, 0, 5, 0)
     assert as_sent == second != first
+
+
+def test_the_batch_on_the_page_of_the_format_is_one():
+    example = PAGE.read_text(encoding="utf-8").split("```")[1]
+    digits = [line.split("   ")[0] for line in example.strip().splitlines()]
+    builder = BatchBuilder()
+    builder.append(1_700_000_000_000, b"key", b"value")
+    assert bytes.fromhex("".join(digits)) == builder.build()

@@ -56,7 +56,7 @@ def try_them(samples: list[bytes], read: Callable[[int, bytes], None]) -> None:
 
 
 def test_mutated_batches_are_read_or_malformed():
-    samples = [bytes.fromhex(file.read_text()) for file in sorted(GOLDEN.glob("*.hex"))]
+    samples = [bytes.fromhex(file.read_text(encoding="ascii")) for file in sorted(GOLDEN.glob("*.hex"))]
 
     def read(index: int, data: bytes) -> None:
         for at, header in iter_headers(data):
