@@ -8,8 +8,8 @@ fields reads as
 
     v1, v2, = unpack3(b, p)
     p += 8
-    n4 = b[p]
-    if 0 < n4 < 9: v5 = list(short6[n4](b, p + 1)); p += 4 * n4 - 3
+    n4 = b[p] - 1
+    if 0 <= n4 < 8: v5 = list(short6[n4](b, p + 1)); p += 4 * n4 + 1
     else: v5, p = read7(b, p)
     if b[p]: p = skip_tags8(b, p)
     else: p += 1

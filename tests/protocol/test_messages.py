@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import threading
 import uuid
 from functools import cache
 from typing import Any
@@ -26,6 +27,7 @@ from ottla.protocol.messages import (
     encode_request_header,
     encode_response,
     encode_response_header,
+    prepare,
 )
 from ottla.protocol.schemas import Direction, load, versions_of
 from support.message_strategies import messages
@@ -293,6 +295,15 @@ def test_unknown_apis_and_versions_are_malformed():
     for key, version in ((4, 0), (999, 0), (-1, 0), (ApiKey.METADATA, 14), (ApiKey.METADATA, -1), (ApiKey.PRODUCE, 2)):
         with pytest.raises(MalformedMessage):
             decode_request(key, version, b"")
+
+
+def test_what_is_prepared_in_a_thread_is_there_for_all():
+    thread = threading.Thread(target=prepare, args=(ApiKey.LEAVE_GROUP, 5))
+    thread.start()
+    thread.join()
+    assert decode_response(ApiKey.LEAVE_GROUP, 5, encode_response(ApiKey.LEAVE_GROUP, 5, Message())).members == []
+    with pytest.raises(MalformedMessage):
+        prepare(ApiKey.PRODUCE, 2)
 
 
 def test_defaults_are_made_anew_for_each_message():
