@@ -18,8 +18,8 @@ restart arrives at the same state by applying the same records.
 
 Files: an ordinary log (`storage.log`) with snapshots beside it (`journal_snapshots`). A snapshot is taken when the
 log behind the last one has outgrown it, in a thread, from a copy; then the log in front of the one before last is
-dropped. A start loads the newest snapshot that is whole and applies the rest of the log. docs/format-journal.md has
-the picture.
+dropped. A start loads the newest snapshot that is whole and applies the rest of the log, of which a torn tail is cut
+off. docs/format-journal.md has the picture.
 
 One class for all machines: the cluster's catalog, and later groups and transactions. Kafka's counterparts: the
 metadata log (`KafkaRaftClient` with its snapshots) and `CoordinatorRuntime`.
@@ -29,20 +29,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 from ..protocol.errors import ErrorCode, KafkaError
-from ..protocol.records import BatchBuilder, iter_headers, iter_records
-from ..storage.config import NEVER, LogConfig
+from ..protocol.records import BatchBuilder
+from ..storage.config import LogConfig
 from ..storage.files import Files
 from ..storage.log import Log
 from . import journal_snapshots as snapshots
 from .flusher import Flusher
+from .journal_replay import JOURNAL_LOG_CONFIG, JournalDamaged, Machine, Replay, recover, write_end
 
-SEGMENT_BYTES = 4 * 1024 * 1024
 SNAPSHOT_AFTER_BYTES = 1024 * 1024
 """The log may outgrow its last snapshot by this much, or by the snapshot's own size, before the next is
 taken: a start replays about a megabyte or twice the state, and a large state is not written again and again.
@@ -50,17 +48,7 @@ taken: a start replays about a megabyte or twice the state, and a large state is
 
 SNAPSHOTS_KEPT = 2
 LEADER_EPOCH = 0
-READ_BYTES = 1024 * 1024
-
-JOURNAL_LOG_CONFIG = LogConfig(
-    segment_bytes=SEGMENT_BYTES,
-    segment_ms=NEVER,
-    retention_ms=-1,
-    retention_bytes=-1,
-    file_delete_delay_ms=0,
-    producer_id_expiration_ms=NEVER,
-)
-"""Nothing goes by age or size: a journal's log is shortened by its snapshots only."""
+__all__ = ("Clock", "Journal", "JournalDamaged", "JournalFailed", "Machine", "Replay")
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -68,29 +56,8 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
-class Machine(Protocol[R]):
-    """A state that records change. All of it runs on the loop's thread, but for the iterator of `snapshot`."""
-
-    def encode(self, record: R) -> bytes: ...
-
-    def decode(self, data: bytes) -> R:
-        """ValueError when these bytes are no record."""
-
-    def apply(self, record: R) -> None:
-        """Change the state; must not fail, for the record is history already."""
-
-    def snapshot(self) -> Iterator[R]:
-        """Records that lead from nothing to this state. Called on the loop, consumed in a thread: it must
-        hold copies.
-        """
-
-
 class Clock(Protocol):
     def now_ms(self) -> int: ...
-
-
-class JournalDamaged(Exception):
-    """What is on disk does not lead to a state; the broker must not start on it."""
 
 
 class JournalFailed(KafkaError):
@@ -98,19 +65,6 @@ class JournalFailed(KafkaError):
 
     def __init__(self, why: str) -> None:
         super().__init__(ErrorCode.KAFKA_STORAGE_ERROR, why)
-
-
-@dataclass(frozen=True, slots=True)
-class Replay:
-    """What a start found: the snapshot it began from (None: from nothing), those passed over, the records
-    after it.
-    """
-
-    snapshot_offset: int | None
-    snapshot_size_bytes: int
-    damaged: tuple[str, ...]
-    record_count: int
-    tail_bytes: int
 
 
 class Journal(Generic[R]):
@@ -127,6 +81,7 @@ class Journal(Generic[R]):
         self._applied_offset = journal_log.log_end_offset
         self._snapshot_size_bytes = replay.snapshot_size_bytes
         self._tail_bytes = replay.tail_bytes
+        self._snapshot_after_bytes = SNAPSHOT_AFTER_BYTES
         self._failed: JournalFailed | None = None
         self._turn = asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -144,30 +99,16 @@ class Journal(Generic[R]):
         files: Files,
         now_ms: int,
         config: LogConfig = JOURNAL_LOG_CONFIG,
+        snapshot_after_bytes: int = SNAPSHOT_AFTER_BYTES,
     ) -> Journal[R]:
         """Recover the log and bring `machine`, which must be new, to the state it leads to.
 
         Reads the disk: before the loop runs, or in a thread. Raises JournalDamaged, OSError.
         """
-        files.make_directory(directory)
-        files.sync_directory(os.path.dirname(directory))
-        snapshots.remove_parts(files, directory)
-        snapshot, damaged = _newest_whole(files, directory)
-        # Nothing in front of a snapshot is needed any more, so recovery need not prove it.
-        start = 0 if snapshot is None else snapshot.offset
-        journal_log = Log.open(directory, files=files, config=config, now_ms=now_ms, clean=False, recovery_point=start)
-        _check_reaches(journal_log, start, damaged)
-        if snapshot is not None:
-            _apply_all(machine, snapshot.values, f"the snapshot at {start}")
-        record_count, tail_bytes = _replay(journal_log, machine, start)
-        replay = Replay(
-            snapshot_offset=None if snapshot is None else start,
-            snapshot_size_bytes=0 if snapshot is None else snapshot.size_bytes,
-            damaged=damaged,
-            record_count=record_count,
-            tail_bytes=tail_bytes,
-        )
-        return cls(journal_log, machine, files=files, directory=directory, replay=replay)
+        journal_log, replay = recover(directory, machine, files=files, config=config, now_ms=now_ms)
+        journal = cls(journal_log, machine, files=files, directory=directory, replay=replay)
+        journal._snapshot_after_bytes = snapshot_after_bytes
+        return journal
 
     def start(self, flusher: Flusher, clock: Clock) -> None:
         """From here on records may be appended."""
@@ -212,7 +153,11 @@ class Journal(Generic[R]):
         """Finish what is under way, then close the log. KafkaError when it is poisoned or the last sync fails."""
         while self._tasks:
             await asyncio.wait(self._tasks)
-        await asyncio.to_thread(self._log.close)
+        await asyncio.to_thread(self._close_log)
+
+    def _close_log(self) -> None:
+        self._log.close()
+        write_end(self._files, self._directory, self._log.log_end_offset)
 
     async def _decide(self, decision: Callable[[], tuple[Sequence[R], T]]) -> T:
         async with self._turn:
@@ -284,7 +229,7 @@ class Journal(Generic[R]):
     # -- snapshots
 
     def _snapshot_if_due(self) -> None:
-        due = self._tail_bytes >= max(SNAPSHOT_AFTER_BYTES, self._snapshot_size_bytes)
+        due = self._tail_bytes >= max(self._snapshot_after_bytes, self._snapshot_size_bytes)
         if due and self._snapshotting is None:
             self._snapshotting = self._own(self._snapshot())
 
@@ -315,65 +260,3 @@ class Journal(Generic[R]):
         for offset in offsets[SNAPSHOTS_KEPT:]:
             snapshots.remove(self._files, self._directory, offset)
         return offsets[:SNAPSHOTS_KEPT]
-
-
-@dataclass(frozen=True, slots=True)
-class _Loaded:
-    """A whole snapshot, read."""
-
-    offset: int
-    size_bytes: int
-    values: Sequence[bytes]
-
-
-def _newest_whole(files: Files, directory: str) -> tuple[_Loaded | None, tuple[str, ...]]:
-    """The newest snapshot that can be read, and what is wrong with those that are newer."""
-    damaged: list[str] = []
-    for offset in snapshots.offsets_present(files, directory):
-        try:
-            values, size_bytes = snapshots.read(files, directory, offset)
-        except snapshots.DamagedSnapshot as error:
-            log.error("%s: %s", directory, error)
-            damaged.append(str(error))
-            continue
-        return _Loaded(offset, size_bytes, values), tuple(damaged)
-    return None, tuple(damaged)
-
-
-def _check_reaches(journal_log: Log, start: int, damaged: tuple[str, ...]) -> None:
-    """The log must hold what follows `start`, or acknowledged changes are missing."""
-    first, end = journal_log.log_start_offset, journal_log.log_end_offset
-    if first <= start <= end:
-        return
-    state = f"a snapshot of offset {start}" if start else "no snapshot"
-    why = "".join(f"; {each}" for each in damaged)
-    raise JournalDamaged(
-        f"{journal_log.directory}: the log has offsets {first} to {end}, and there is {state} to begin from{why}"
-    )
-
-
-def _replay(journal_log: Log, machine: Machine[Any], offset: int) -> tuple[int, int]:
-    """Apply everything from `offset` to the end; how many records and bytes that was."""
-    record_count = size_bytes = 0
-    while offset < journal_log.log_end_offset:
-        found = journal_log.read(offset, max_bytes=READ_BYTES)
-        data = b"" if found is None else found.read()
-        before = offset
-        for position, header in iter_headers(data):
-            records = iter_records(data, position, max_decompressed_bytes=READ_BYTES)
-            values = [record.value or b"" for record in records if record.offset >= offset]
-            _apply_all(machine, values, f"the batch at offset {header.base_offset}")
-            record_count += len(values)
-            size_bytes += header.size_bytes
-            offset = header.next_offset
-        if offset == before:
-            raise JournalDamaged(f"{journal_log.directory}: nothing can be read at offset {offset}")
-    return record_count, size_bytes
-
-
-def _apply_all(machine: Machine[Any], values: Iterable[bytes], where: str) -> None:
-    for value in values:
-        try:
-            machine.apply(machine.decode(value))
-        except (ValueError, KeyError, AssertionError) as error:
-            raise JournalDamaged(f"{where} holds a record that cannot be applied: {error!r}") from error

@@ -82,18 +82,27 @@ def write(files: Files, directory: str, offset: int, records: Iterable[bytes], *
     path = os.path.join(directory, file_name(offset))
     part = path + _PART
     files.remove(part)
-    file = files.open(part)
+    try:
+        size_bytes = _write_file(files, part, _batches(offset, records, now_ms))
+    except OSError:
+        files.remove(part)  # on a full disk its room is wanted
+        raise
+    files.rename(part, path)
+    files.sync_directory(directory)
+    return Snapshot(offset, size_bytes)
+
+
+def _write_file(files: Files, path: str, batches: Iterable[bytearray]) -> int:
+    file = files.open(path)
     try:
         size_bytes = 0
-        for batch in _batches(offset, records, now_ms):
+        for batch in batches:
             file.write(batch, size_bytes)
             size_bytes += len(batch)
         file.sync()
     finally:
         file.close()
-    files.rename(part, path)
-    files.sync_directory(directory)
-    return Snapshot(offset, size_bytes)
+    return size_bytes
 
 
 def read(files: Files, directory: str, offset: int) -> tuple[list[bytes], int]:
