@@ -220,8 +220,12 @@ def _who_we_are() -> Message:
 
 def _reason(error: OSError) -> str:
     """The system's own words.  asyncio puts an address into them, and makes one error of those of several addresses."""
-    number = error.errno or int((re.search(r"\[Errno (\d+)\]", str(error)) or [0, 0])[1])
-    return os.strerror(number) if number > 0 else (error.strerror or str(error)).rstrip(".")
+    numbered = re.search(r"\[Errno (\d+)\]", str(error))
+    number = error.errno or (int(numbered[1]) if numbered else 0)
+    words = os.strerror(number) if number > 0 else ""
+    if not words or words.startswith("Unknown error"):  # Names that do not resolve; Windows' own numbers.
+        return (error.strerror or str(error)).rstrip(".")
+    return words
 
 
 def _detail(error: Exception) -> str:
