@@ -28,6 +28,9 @@ OVERHEAD_BYTES = _HEAD.size + _REST.size  # 61
 GZIP, SNAPPY, LZ4, ZSTD = 1, 2, 3, 4
 TIMESTAMP_TYPE_BIT, TRANSACTIONAL_BIT, CONTROL_BIT, DELETE_HORIZON_BIT = 0x08, 0x10, 0x20, 0x40
 
+# How reading bytes that are no records ends.
+UNREADABLE = (LookupError, ValueError, AssertionError, OSError, EOFError, zlib.error, cramjam.DecompressionError)
+
 TIMESTAMP_MS = 1_700_000_000_000  # 2023-11-14: whatever a broker's clock says, this is in its past
 
 
@@ -214,13 +217,20 @@ def _read_batch(data: bytes) -> ReadBatch:
     base_offset, size, leader_epoch, magic, crc = _HEAD.unpack_from(data)
     rest = _REST.unpack_from(data, _HEAD.size)
     read = ReadBatch(base_offset, size, leader_epoch, magic, crc == crc32c.crc32c(data[_HEAD.size :]), *rest)
-    body = decompress(read.attributes & 7, data[OVERHEAD_BYTES:])
-    position = 0
-    for _ in range(read.count):
-        record, position = _read_record(body, position)
-        read.records.append(record)
-    assert position == len(body), "bytes after the last record"
+    try:
+        read.records = _read_records(decompress(read.attributes & 7, data[OVERHEAD_BYTES:]), read.count)
+    except UNREADABLE:
+        read.records = [{"unreadable": data[OVERHEAD_BYTES:]}]
     return read
+
+
+def _read_records(body: bytes, count: int) -> list[dict[str, Any]]:
+    found, position = [], 0
+    for _ in range(count):
+        record, position = _read_record(body, position)
+        found.append(record)
+    assert position == len(body), "bytes after the last record"
+    return found
 
 
 def _read_record(body: bytes, position: int) -> tuple[dict[str, Any], int]:

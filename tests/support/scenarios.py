@@ -214,6 +214,13 @@ def _fitting(value: JSON, of: schema.Struct) -> JSON:
     return fitting
 
 
+def may_create_topics(step: Step) -> bool:
+    """Metadata that creates what it does not find, behind its answer."""
+    fields = step.fields or {}
+    named = [each for each in fields.get("topics") or [] if each.get("name")]
+    return step.api == Api.METADATA and bool(named) and bool(fields.get("allow_auto_topic_creation", step.version < 4))
+
+
 def is_still_loading(exchange: Exchange) -> bool:
     """A broker just started that asks to come back for producer ids."""
     if exchange.step.api != Api.INIT_PRODUCER_ID:

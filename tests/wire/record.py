@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-import time
+from functools import partial
 from pathlib import Path
 
 if __name__ == "__main__":
@@ -20,35 +20,11 @@ if __name__ == "__main__":
 
 from support.apache_kafka import KAFKA_VERSION, ApacheKafka
 from support.scenarios import Exchange, Family, Known, Runner, now_ms
-from support.schema import JSON
-from support.wire import Api
 from wire.families import families, golden_file
 from wire.normal import Normal
 from wire.recording import Golden
 from wire.replaying import differences
-
-# Apache Kafka answers these when its controller has decided; its broker learns of it a moment later.
-CHANGES = {
-    Api.CREATE_TOPICS,
-    Api.DELETE_TOPICS,
-    Api.CREATE_PARTITIONS,
-    Api.ALTER_CONFIGS,
-    Api.INCREMENTAL_ALTER_CONFIGS,
-}
-SETTLE_S = 0.3
-
-
-def settle(exchange: Exchange) -> None:
-    step = exchange.step
-    if (step.api in CHANGES and _something_was_done(exchange.decoded())) or (
-        step.api == Api.METADATA and (step.fields or {}).get("allow_auto_topic_creation")
-    ):
-        time.sleep(SETTLE_S)
-
-
-def _something_was_done(said: JSON) -> bool:
-    lists = [value for value in (said or {}).values() if isinstance(value, list)]
-    return any(each.get("error_code") == 0 for listed in lists for each in listed)
+from wire.settling import let_kafka_take_notice
 
 
 def ask_apache_kafka(family: Family) -> tuple[Known, Normal, list[list[Exchange]]]:
@@ -57,7 +33,7 @@ def ask_apache_kafka(family: Family) -> tuple[Known, Normal, list[list[Exchange]
         ApacheKafka(Path(directory) / "kafka", family.settings) as kafka,
     ):
         known = Known(now_ms())
-        runner = Runner(kafka.port, known, settle)
+        runner = Runner(kafka.port, known, partial(let_kafka_take_notice, kafka.port))
         exchanges = [runner.run(scenario) for scenario in family.scenarios]
         normal = Normal(port=kafka.port, log_directory=str(kafka.log_directory), now_ms=known.now_ms, cluster_id=None)
     return known, normal, exchanges
