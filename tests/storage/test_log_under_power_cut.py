@@ -19,7 +19,7 @@ from collections.abc import Callable
 from random import Random
 
 import pytest
-from hypothesis import settings
+from hypothesis import note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from ottla.protocol.errors import KafkaError
@@ -282,9 +282,14 @@ class LogUnderPowerCut(RuleBasedStateMachine):
         self.files = self.files.cut(randomness)
         self.recover()
 
-    @precondition(lambda self: self.has_power)
+    @precondition(lambda self: self.has_power and not self.files.gave_up)
     @rule()
     def kill(self) -> None:
+        """The process dies, the system goes on.
+
+        Not after a sync has failed: the system then shows a new process bytes that are not on the disk and that no
+        later sync writes, and nothing can tell. That start must wait until the system was started anew.
+        """
         self.files = self.files.kill()
         was_poisoned = self.log.poisoned
         before, end_before = list(self.batches), self.log.log_end_offset
@@ -315,7 +320,12 @@ class LogUnderPowerCut(RuleBasedStateMachine):
     def recover(self) -> None:
         """Open what was found, and hold it against what was known."""
         self.has_power, self.disk_is_full, self.sync_will_fail = True, False, False
+        note(
+            f"found: { {name: self.files.size(f'{FOLDER}/{name}') for name in sorted(self.files.list_files(FOLDER))} }"
+        )
         self.log = self.open(clean=False)
+        note(f"opened: {self.log}, from point {self.checkpointed_point}: {self.log.recovery.lines()}")
+        note(f"known: from {self.log_start} to {self.flushed_end} flushed, {[read_header(b)[0] for b in self.batches]}")
         self.log.check()
         found = read_batches(self.log)
         self.assert_nothing_flushed_is_lost(found)
@@ -327,9 +337,8 @@ class LogUnderPowerCut(RuleBasedStateMachine):
         assert damage == []
 
     def assert_nothing_flushed_is_lost(self, found: list[bytes]) -> None:
-        assert self.log.log_start_offset <= max(self.log_start, self.checkpointed_start)
         promised = [each for each in self.batches if read_header(each).next_offset <= self.flushed_end]
-        start = max(self.log_start, self.log.log_start_offset)
+        start = self.log_start
         assert from_offset(found, start)[: len(from_offset(promised, start))] == from_offset(promised, start)
         assert self.log.log_end_offset >= self.flushed_end
 
@@ -392,7 +401,7 @@ class LogUnderPowerCut(RuleBasedStateMachine):
         for each in expected[:3] + expected[-3:]:
             self.compare_lookup_by_time(expected, read_header(each).max_timestamp)
         producer = log.producers.get(PRODUCER_ID)
-        if producer is not None and self.sequence:
+        if producer is not None and self.sequence and log.poisoned is None:
             assert producer.last_sequence == self.sequence - 1
 
     def compare_lookup_by_time(self, expected: list[bytes], timestamp: int) -> None:

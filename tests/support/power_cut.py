@@ -48,6 +48,7 @@ class PowerCutFiles(Files):
         self._full_errno = errno.ENOSPC
         self._sync_failure: tuple[int, Random] | None = None
         self.change_count = 0
+        self.gave_up = False  # a sync failed: the system shows bytes that it will never write
 
     # --- what can go wrong ---------------------------------------------------------------------------
 
@@ -295,6 +296,7 @@ class PowerCutFile(File):
             if failure is not None:
                 error_number, randomness = failure
                 node.fail_to_sync(randomness)
+                self._files.gave_up = True
                 raise OSError(error_number, os.strerror(error_number), self.path)
             node.sync()
 
