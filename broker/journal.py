@@ -173,9 +173,12 @@ class Journal(Generic[R]):
 
     def _disown(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            # The one who asked gets it too, if still there; nobody else would hear of it.
-            log.debug("%s: a decision failed: %s", self._directory, error)
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, KafkaError):
+            # Who asked is told, if still there; of what was submitted nobody else would hear.
+            log.debug("%s: a decision was refused: %s", self._directory, error)
+        elif error is not None:
+            log.error("%s: a decision or a snapshot failed", self._directory, exc_info=error)
 
     def _write(self, records: Sequence[R]) -> asyncio.Future[None]:
         """Append now; the future is done when the records are durable and applied."""
