@@ -32,7 +32,7 @@ from ottla.protocol.messages import (
 from ottla.protocol.schemas import Direction, load, versions_of
 from support.message_strategies import messages
 
-EXAMPLES = 100 if os.environ.get("OTTLA_HEAVY") else 3
+EXAMPLES = 100 if os.environ.get("OTTLA_HEAVY") else 2
 ALL = [(api, direction) for api in ApiKey for direction in Direction]
 every_message = pytest.mark.parametrize(("api", "direction"), ALL, ids=lambda each: each.name.lower())
 
@@ -111,7 +111,7 @@ def test_a_body_cut_short_is_malformed(api: ApiKey, direction: Direction, data: 
 
 
 @every_message
-@settings(max_examples=3 * EXAMPLES, deadline=None)
+@settings(max_examples=2 * EXAMPLES, deadline=None)
 @given(data=st.data())
 def test_a_mutated_body_is_a_message_or_malformed(api: ApiKey, direction: Direction, data: st.DataObject):
     version = data.draw(st.sampled_from(versions_of(api)))
