@@ -8,20 +8,19 @@ remains of a deleted one; one record in each tells whose log it is.
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from ottla.protocol.records import BatchBuilder, iter_headers, iter_records
+from ottla.protocol.records import iter_headers, iter_records
 from support.wire import Api, Connection
 
 from .ledger import TopicPartition
+from .requests import TIMEOUT_MS, create_topic, fetch, produce, topics_of
 
 NAMES = tuple(f"churn-{letter}" for letter in "abcdef")
 RETENTIONS_MS = ("600000000", "700000000", "800000000")
 TOPIC_RESOURCE = 2
 SET = 0
-TIMEOUT_MS = 10_000
 HIGH_WATERMARK = -1
 TRIMMING_SHARE = 0.05
 
@@ -124,15 +123,8 @@ class Administrator:
         facts = TopicFacts(None, self._random.choice((1, 1, 2, 5)), self._random.choice(RETENTIONS_MS))
         topic = self._topics[name]
         topic.possible = [None, facts]
-        asked = {
-            "name": name,
-            "num_partitions": facts.partition_count,
-            "replication_factor": 1,
-            "assignments": [],
-            "configs": [{"name": "retention.ms", "value": facts.retention_ms}],
-        }
-        answer = connection.call(Api.CREATE_TOPICS, 7, topics=[asked], timeout_ms=TIMEOUT_MS, validate_only=False)
-        (told,) = answer["topics"]
+        configs = {"retention.ms": facts.retention_ms}
+        told = create_topic(connection, name, partition_count=facts.partition_count, configs=configs)
         _must_succeed("CreateTopics", name, told)
         topic.acknowledged = []
         self._is_now(topic, replace(facts, topic_id=told["topic_id"]))
@@ -175,18 +167,7 @@ class Administrator:
         assert topic.state is not None
         self._record_count += 1
         value = f"{topic.state.topic_id}:{self._record_count}".encode()
-        builder = BatchBuilder()
-        builder.append(int(time.time() * 1000), None, value)
-        data = [{"index": 0, "records": bytes(builder.build())}]
-        answer = connection.call(
-            Api.PRODUCE,
-            9,
-            transactional_id=None,
-            acks=-1,
-            timeout_ms=TIMEOUT_MS,
-            topic_data=[{"name": name, "partition_data": data}],
-        )
-        (told,) = answer["responses"][0]["partition_responses"]
+        told = produce(connection, TopicPartition(name, 0), [value])
         _must_succeed("Produce", name, told)
         topic.acknowledged.append((told["base_offset"], value))
         self.acknowledged_count += 1
@@ -234,11 +215,8 @@ def _fits(possible: State, found: State) -> bool:
 
 
 def _describe(connection: Connection, names: Iterable[str]) -> dict[str, TopicFacts]:
-    answer = connection.call(
-        Api.METADATA, 12, topics=None, allow_auto_topic_creation=False, include_topic_authorized_operations=False
-    )
     wanted = set(names)
-    topics = {each["name"]: each for each in answer["topics"] if each["name"] in wanted}
+    topics = {name: topic for name, topic in topics_of(connection).items() if name in wanted}
     return {
         name: TopicFacts(topic["topic_id"], len(topic["partitions"]), _retention_ms(connection, name))
         for name, topic in topics.items()
@@ -257,28 +235,7 @@ def _retention_ms(connection: Connection, name: str) -> str:
 
 
 def _read_all(connection: Connection, name: str) -> Iterator[tuple[int, bytes]]:
-    asked = {
-        "partition": 0,
-        "current_leader_epoch": -1,
-        "fetch_offset": 0,
-        "log_start_offset": -1,
-        "partition_max_bytes": 1 << 22,
-    }
-    answer = connection.call(
-        Api.FETCH,
-        11,
-        replica_id=-1,
-        max_wait_ms=0,
-        min_bytes=0,
-        max_bytes=1 << 22,
-        isolation_level=0,
-        session_id=0,
-        session_epoch=-1,
-        topics=[{"topic": name, "partitions": [asked]}],
-        forgotten_topics_data=[],
-        rack_id="",
-    )
-    (told,) = answer["responses"][0]["partitions"]
+    told = fetch(connection, TopicPartition(name, 0), 0, max_bytes=1 << 22)
     _must_succeed("Fetch", name, told)
     data = told["records"] or b""
     for position, _ in iter_headers(data):

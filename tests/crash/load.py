@@ -16,17 +16,16 @@ import logging
 import random
 import struct
 import threading
-import time
 from abc import ABC, abstractmethod
 from collections import deque
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.structs import RecordMetadata
 from confluent_kafka import KafkaError, Message, Producer
-from ottla.protocol.records import BatchBuilder, Codec
 from support.wire import Api, Connection, decode_response, request_frame
 
 from .ledger import Ledger, RecordId, TopicPartition, value_of
+from .requests import PRODUCE_VERSION, produce_fields
 
 PAUSE_S = 0.01
 """Between bursts: the load is to be steady, not the most that two cores can bear."""
@@ -194,7 +193,6 @@ class HastyProducer(Load):
     """Our own bytes with acks=1: pipelined, and what was not answered when the connection broke is left alone."""
 
     _MOST_PENDING = 4
-    _VERSION = 9
 
     def _run(self) -> None:
         port = int(self.bootstrap.rpartition(":")[2])
@@ -219,20 +217,11 @@ class HastyProducer(Load):
                 self._take_answer(connection.receive(), *pending.popleft())
 
     def _request(self, partition: TopicPartition, records: list[RecordId], correlation_id: int) -> bytes:
-        builder = BatchBuilder(Codec.NONE)
-        for record in records:
-            builder.append(int(time.time() * 1000), None, value_of(record))
-        data = [{"index": partition.partition, "records": bytes(builder.build())}]
-        fields = {
-            "transactional_id": None,
-            "acks": 1,
-            "timeout_ms": 10_000,
-            "topic_data": [{"name": partition.topic, "partition_data": data}],
-        }
-        return request_frame(Api.PRODUCE, self._VERSION, fields, correlation_id=correlation_id)
+        fields = produce_fields(partition, [value_of(record) for record in records], acks=1)
+        return request_frame(Api.PRODUCE, PRODUCE_VERSION, fields, correlation_id=correlation_id)
 
     def _take_answer(self, frame: bytes, partition: TopicPartition, records: list[RecordId]) -> None:
-        _, answer = decode_response(Api.PRODUCE, self._VERSION, frame)
+        _, answer = decode_response(Api.PRODUCE, PRODUCE_VERSION, frame)
         (told,) = answer["responses"][0]["partition_responses"]
         if told["error_code"] != 0:
             self.failures.append(f"{partition} {records[0]}: error {told['error_code']} {told['error_message']}")

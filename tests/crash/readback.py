@@ -14,6 +14,7 @@ from ottla.protocol.records import crc_is_valid, iter_headers, iter_records
 from support.wire import Api, Connection
 
 from .ledger import Entry, RecordId, TopicPartition, record_of
+from .requests import fetch
 
 EARLIEST, LATEST = -2, -1
 FETCH_BYTES = 4 * 1024 * 1024
@@ -88,29 +89,7 @@ def _records(data: bytes, position: int) -> Iterator:
 
 
 def _fetch(connection: Connection, partition: TopicPartition, offset: int) -> bytes:
-    asked = {
-        "partition": partition.partition,
-        "current_leader_epoch": -1,
-        "fetch_offset": offset,
-        "log_start_offset": -1,
-        "partition_max_bytes": FETCH_BYTES,
-    }
-    answer = connection.call(
-        Api.FETCH,
-        11,
-        replica_id=-1,
-        max_wait_ms=0,
-        min_bytes=1,
-        max_bytes=FETCH_BYTES,
-        isolation_level=0,
-        session_id=0,
-        session_epoch=-1,
-        topics=[{"topic": partition.topic, "partitions": [asked]}],
-        forgotten_topics_data=[],
-        rack_id="",
-    )
-    (topic,) = answer["responses"]
-    (told,) = topic["partitions"]
+    told = fetch(connection, partition, offset, max_bytes=FETCH_BYTES)
     if told["error_code"] == OFFSET_OUT_OF_RANGE:
         raise OutOfRange(partition, offset)
     if told["error_code"] != 0:

@@ -22,13 +22,14 @@ from dataclasses import dataclass, field
 
 from ottla.storage.check import Severity
 from support.broker import BrokerProcess
-from support.wire import Api, Connection
+from support.wire import Connection
 
-from .administration import TIMEOUT_MS, Administrator
+from .administration import Administrator
 from .directories import findings, live_folders
 from .ledger import Ledger, TopicPartition
 from .load import HastyProducer, IdempotentProducer, Load, PatientProducer
 from .readback import BadLog, Bounds, OutOfRange, PartitionCopy, bounds_of
+from .requests import create_topic
 
 SMALL_SEGMENTS = {
     "internal.segment.bytes": "60000",
@@ -106,7 +107,9 @@ class Rounds:
         try:
             self._start_s = self.broker.start()
             with self._connect() as connection:
-                _create_topics(connection)
+                for name, configs in TOPICS.items():
+                    told = create_topic(connection, name, partition_count=PARTITION_COUNT, configs=configs)
+                    assert told["error_code"] == 0, told
         except BaseException:
             self.broker.kill()
             raise
@@ -285,19 +288,3 @@ def _duplicates(copy: PartitionCopy, *, may_repeat: set[int]) -> list[tuple[int,
         known.add(number)
         last[producer] = max(number, last.get(producer, -1))
     return list(again.items())
-
-
-def _create_topics(connection: Connection) -> None:
-    asked = [
-        {
-            "name": name,
-            "num_partitions": PARTITION_COUNT,
-            "replication_factor": 1,
-            "assignments": [],
-            "configs": [{"name": key, "value": value} for key, value in configs.items()],
-        }
-        for name, configs in TOPICS.items()
-    ]
-    answer = connection.call(Api.CREATE_TOPICS, 7, topics=asked, timeout_ms=TIMEOUT_MS, validate_only=False)
-    refused = [topic for topic in answer["topics"] if topic["error_code"] != 0]
-    assert not refused, refused

@@ -16,10 +16,10 @@ from typing import Protocol
 import pytest
 from crash.ledger import Ledger, RecordId, TopicPartition, value_of
 from crash.readback import PartitionCopy, bounds_of
+from crash.requests import Told, create_topic, produce, topics_of
 from crash.small_disk import SmallDisk, why_no_small_disk
-from ottla.protocol.records import BatchBuilder
 from support.broker import BrokerProcess
-from support.wire import Api, Connection
+from support.wire import Connection
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(120)]
 
@@ -137,18 +137,18 @@ def test_a_topic_made_on_a_full_disk_is_refused_or_waits_for_room(tmp_path: Path
             answered = [_ask_for_topic(connection, name) for name in ("one", "two", "three", "four")]
             made = {topic["name"] for topic in answered if topic["error_code"] == 0}
             assert all(topic["error_message"] for topic in answered if topic["name"] not in made)
-            assert _topic_names(connection) >= {"before"} | made
+            assert set(topics_of(connection)) >= {"before"} | made
             for name in made:
                 assert _write(connection, name) == KAFKA_STORAGE_ERROR
 
             disk.make_room()
             _wait_until(lambda: _ask_for_topic(connection, "after")["error_code"] == 0)
-            made |= {"before", "after"} | _topic_names(connection)
+            made |= {"before", "after"} | set(topics_of(connection))
             for name in made:
                 _wait_until(lambda name=name: _write(connection, name) == 0)
         broker.start()
         with Connection(broker.port) as connection:
-            assert _topic_names(connection) == made
+            assert set(topics_of(connection)) == made
             assert all(_write(connection, name) == 0 for name in made)
         assert broker.stop() == 0
 
@@ -190,23 +190,6 @@ def _write(connection: Connection, topic: str) -> int:
     return produce(connection, TopicPartition(topic, len(PARTITIONS) - 1), [b"v"])["error_code"]
 
 
-def produce(connection: Connection, partition: TopicPartition, values: list[bytes]) -> dict:
-    """One batch with acks=all; what the answer says of the partition."""
-    builder = BatchBuilder()
-    for value in values:
-        builder.append(int(time.time() * 1000), None, value)
-    data = [{"index": partition.partition, "records": bytes(builder.build())}]
-    answer = connection.call(
-        Api.PRODUCE,
-        9,
-        transactional_id=None,
-        acks=-1,
-        timeout_ms=30_000,
-        topic_data=[{"name": partition.topic, "partition_data": data}],
-    )
-    return answer["responses"][0]["partition_responses"][0]
-
-
 def _must_hold(connection: Connection, ledger: Ledger) -> None:
     """Read everything back: all that was acknowledged, and nothing that was refused."""
     for partition, bounds in bounds_of(connection, PARTITIONS).items():
@@ -223,23 +206,8 @@ def _create_topic(connection: Connection, name: str) -> None:
     assert told["error_code"] == 0, told
 
 
-def _ask_for_topic(connection: Connection, name: str) -> dict:
-    asked = {
-        "name": name,
-        "num_partitions": len(PARTITIONS),
-        "replication_factor": 1,
-        "assignments": [],
-        "configs": [{"name": "segment.bytes", "value": "1048576"}],
-    }
-    answer = connection.call(Api.CREATE_TOPICS, 7, topics=[asked], timeout_ms=5_000, validate_only=False)
-    return answer["topics"][0]
-
-
-def _topic_names(connection: Connection) -> set[str]:
-    answer = connection.call(
-        Api.METADATA, 12, topics=None, allow_auto_topic_creation=False, include_topic_authorized_operations=False
-    )
-    return {topic["name"] for topic in answer["topics"]}
+def _ask_for_topic(connection: Connection, name: str) -> Told:
+    return create_topic(connection, name, partition_count=len(PARTITIONS), configs={"segment.bytes": "1048576"})
 
 
 def _wait_until(holds: Callable[[], bool]) -> None:

@@ -15,13 +15,14 @@ from crash.directories import findings
 from crash.ledger import Ledger, TopicPartition
 from crash.load import HastyProducer, IdempotentProducer
 from crash.readback import PartitionCopy, bounds_of
+from crash.requests import FETCH_VERSION, create_topic, fetch_fields
 from support.broker import BrokerProcess
 from support.wire import Api, Connection
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(120)]
 
 MARKER = ".kafka_cleanshutdown"
-WITHIN_S = 8
+WITHIN_S = 4
 """Seconds, under load, on a machine that does other things too."""
 ENOUGH_RECORDS = 300
 PARTITIONS = [TopicPartition("stopped", index) for index in range(3)]
@@ -97,48 +98,22 @@ def _stop_under_load(broker: BrokerProcess, ledger: Ledger, number: signal.Signa
 def _fetch_that_waits(broker: BrokerProcess) -> Iterator[None]:
     """A consumer at the end of the log that is prepared to wait for a minute."""
     with Connection(broker.port) as connection:
-        asked = {
-            "partition": 0,
-            "current_leader_epoch": -1,
-            "fetch_offset": 0,
-            "log_start_offset": -1,
-            "partition_max_bytes": 1 << 30,
-        }
-        waiting = threading.Thread(target=_call_until_closed, args=(connection, asked), daemon=True)
+        waiting = threading.Thread(target=_call_until_closed, args=(connection,), daemon=True)
         waiting.start()
         yield
         waiting.join(10)
 
 
-def _call_until_closed(connection: Connection, asked: dict) -> None:
+def _call_until_closed(connection: Connection) -> None:
     with contextlib.suppress(OSError, struct.error):
-        connection.call(
-            Api.FETCH,
-            11,
-            replica_id=-1,
-            max_wait_ms=60_000,
-            min_bytes=1 << 30,
-            max_bytes=1 << 30,
-            isolation_level=0,
-            session_id=0,
-            session_epoch=-1,
-            topics=[{"topic": PARTITIONS[0].topic, "partitions": [asked]}],
-            forgotten_topics_data=[],
-            rack_id="",
-        )
+        fields = fetch_fields(PARTITIONS[0], 0, max_bytes=1 << 30, min_bytes=1 << 30, max_wait_ms=60_000)
+        connection.call(Api.FETCH, FETCH_VERSION, **fields)
 
 
 def _create_topic(broker: BrokerProcess) -> None:
-    asked = {
-        "name": PARTITIONS[0].topic,
-        "num_partitions": len(PARTITIONS),
-        "replication_factor": 1,
-        "assignments": [],
-        "configs": [],
-    }
     with Connection(broker.port) as connection:
-        answer = connection.call(Api.CREATE_TOPICS, 7, topics=[asked], timeout_ms=10_000, validate_only=False)
-    assert answer["topics"][0]["error_code"] == 0
+        told = create_topic(connection, PARTITIONS[0].topic, partition_count=len(PARTITIONS))
+    assert told["error_code"] == 0, told
 
 
 def _must_hold(broker: BrokerProcess, ledger: Ledger) -> None:
