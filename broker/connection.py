@@ -29,13 +29,21 @@ from .outbox import Outbox
 MAX_PENDING_REPLIES = 1024
 WRITE_HIGH_WATER_BYTES = 256 * 1024
 
+SILENT_S = 3.0
+"""How long a half-sent request may be silent while others wait for the memory it holds."""
+SLOW_S = 10.0
+SLOWEST_BYTES_PER_S = 64 * 1024
+"""How fast one must come, on the average, that holds memory for longer than SLOW_S while others wait for it."""
+LONGEST_WAIT_S = 60.0
+"""How long anybody waits for memory."""
+
 log = logging.getLogger(__name__)
 
 
 class Reply:
     """A response's place in its connection's queue. Whoever serves the request completes it, exactly once."""
 
-    __slots__ = ("_connection", "_holds", "abandoned", "begun_at", "parts")
+    __slots__ = ("_connection", "_holds", "abandoned", "begun_at", "hurry", "parts")
 
     def __init__(self, connection: "Connection", begun_at: float) -> None:
         self._connection = connection
@@ -43,6 +51,7 @@ class Reply:
         self.begun_at = begun_at
         self.parts: list[Part] | None = None
         self.abandoned: Callable[[], None] | None = None  # called when the peer left before the answer
+        self.hurry: Callable[[], None] | None = None  # called when the broker stops: answer now, with what there is
 
     def complete(self, parts: list[Part]) -> None:
         """Send `parts` when it is this reply's turn; an empty list sends nothing (acks=0)."""
@@ -101,6 +110,9 @@ class Connection(asyncio.BufferedProtocol):
         self._flush_scheduled = False
         self._reading_paused = False
         self._awaiting_memory = 0
+        self._awaiting_since = 0.0
+        self._holding_since = 0.0
+        self._received_since = 0
         self._draining = False
         self._transport: asyncio.Transport
         self._outbox: Outbox
@@ -119,6 +131,20 @@ class Connection(asyncio.BufferedProtocol):
     def held_bytes(self) -> int:
         """What this connection holds of the budget for received bytes."""
         return self._inbox.reserved_bytes
+
+    def is_stalling(self, now: float) -> bool:
+        """Whether it keeps others from the memory that they wait for (asked only when somebody waits).
+
+        It does when a request that holds memory does not come, or hardly; and when it has itself waited for so long that
+        everybody must be waiting for everybody.
+        """
+        if self._awaiting_memory:
+            return now - self._awaiting_since > LONGEST_WAIT_S
+        if not self.held_bytes or self._reading_paused:
+            return False
+        held_s = now - self._holding_since
+        too_slow = held_s > SLOW_S and self._received_since < SLOWEST_BYTES_PER_S * held_s
+        return too_slow or now - self.active_at > SILENT_S
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -152,6 +178,7 @@ class Connection(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         self.active_at = self._loop.time()
         self._inbox.received(nbytes)
+        self._received_since += nbytes
         self._serve_frames()
 
     def eof_received(self) -> bool:
@@ -181,6 +208,9 @@ class Connection(asyncio.BufferedProtocol):
     def drain(self) -> None:
         """Read nothing more; the connection closes when its pending replies are sent."""
         self._draining = True
+        for reply in tuple(self._replies):
+            if reply.parts is None and reply.hurry is not None:
+                reply.hurry()
         self._go_on_soon()
 
     def reply_completed(self, reply: Reply) -> None:
@@ -240,11 +270,14 @@ class Connection(asyncio.BufferedProtocol):
     def _settle(self) -> None:
         wanted = self._inbox.settle()
         if wanted and not self._awaiting_memory:
-            if self._service.budget.try_reserve(wanted):
+            held = self._inbox.reserved_bytes
+            if self._service.budget.try_reserve(wanted, held_bytes=held):
                 self._inbox.granted(wanted)
+                self._note_holding()
             else:
                 self._awaiting_memory = wanted
-                self._service.budget.wait(wanted, self._memory_granted)
+                self._awaiting_since = self._loop.time()
+                self._service.budget.wait(wanted, self._memory_granted, held_bytes=held)
         if self._inbox.has_frame and self._may_begin():
             self._go_on_soon()  # the pending replies were too many, and are not any more
         # while a request holds the line the socket is still read, so that a peer that leaves is noticed, until
@@ -257,7 +290,12 @@ class Connection(asyncio.BufferedProtocol):
     def _memory_granted(self) -> None:
         self._inbox.granted(self._awaiting_memory)
         self._awaiting_memory = 0
+        self._note_holding()
         self._go_on_soon()
+
+    def _note_holding(self) -> None:
+        self._holding_since = self._loop.time()
+        self._received_since = 0
 
     def _pause_reading(self) -> None:
         if not self._reading_paused:

@@ -7,8 +7,9 @@ common case whole requests arrive, are served where they lie, and the connection
 
 Only what is left then, a request cut in the middle or requests that must wait for an earlier one, is moved to memory
 of the connection's own (`settle`), which is where the rest of it is received. For that memory the whole size of the
-first request is reserved in the budget, so that a request once begun can always end; but memory is taken only as bytes
-arrive, so that a size sent without its bytes costs nothing but the reservation.
+first request is reserved in the budget, so that a request once begun can always end. Until it is reserved, exactly the
+bytes that have come are kept; and then memory is taken only as bytes arrive, so that a size sent without its bytes
+costs nothing but the reservation.
 
 A frame is a view into either buffer: it is valid until the next `settle`. It is writable: Produce patches offsets in it.
 """
@@ -18,7 +19,7 @@ from ..protocol.primitives import INT32
 from .memory import MemoryBudget
 
 SHARED_BUFFER_BYTES = 256 * 1024
-SMALL_TARGET_BYTES = 4 * 1024  # received at once while others stand in line for memory
+SMALL_TARGET_BYTES = 4 * 1024  # received at once while memory is short
 FIRST_GROWTH_BYTES = 1024 * 1024  # taken at once for a request of that size; larger ones double as they arrive
 SIZE_BYTES = 4
 
@@ -66,7 +67,7 @@ class Inbox:
         """Where to receive next; never empty after `settle` returned without wanting memory."""
         if self._own:
             return self._view[self._end :]
-        return self._shared[:SMALL_TARGET_BYTES] if self._budget.waiting_count else self._shared
+        return self._shared if self._budget.has_room(len(self._shared)) else self._shared[:SMALL_TARGET_BYTES]
 
     def received(self, count: int) -> None:
         """`count` bytes were received into `target()`."""
@@ -96,13 +97,13 @@ class Inbox:
         if not have:
             self.clear()
             return 0
-        first = SIZE_BYTES + self._first_size() if have >= SIZE_BYTES else SIZE_BYTES
-        self._keep(have, first)
-        return max(0, max(first, have) - self.reserved_bytes)
+        self._keep()
+        return max(0, max(self._first_bytes(), have) - self.reserved_bytes)
 
     def granted(self, size_bytes: int) -> None:
         """The budget has reserved `size_bytes` more for this inbox."""
         self.reserved_bytes += size_bytes
+        self._keep()
 
     def clear(self) -> None:
         """Forget everything and give memory and reservation back."""
@@ -113,17 +114,24 @@ class Inbox:
             reserved, self.reserved_bytes = self.reserved_bytes, 0
             self._budget.release(reserved)
 
-    def _keep(self, have: int, first: int) -> None:
-        """Move the `have` bytes left to memory of our own with room to go on, unless they lie so already."""
-        if self._own and (have >= first or self._end < len(self._view)):
+    def _keep(self) -> None:
+        """Move what is left to memory of our own, with room to go on when that is reserved, unless it lies so already."""
+        have, first = self._end - self._start, self._first_bytes()
+        reserved = self.reserved_bytes >= first
+        if self._own and (have >= first or not reserved or self._end < len(self._view)):
             return
-        room = max(first, SMALL_TARGET_BYTES)
-        capacity = max(have, min(room, max(FIRST_GROWTH_BYTES, 2 * have)))
+        capacity = have
+        if reserved:
+            capacity = max(have, min(max(first, SMALL_TARGET_BYTES), max(FIRST_GROWTH_BYTES, 2 * have)))
         kept = memoryview(bytearray(capacity))
         kept[:have] = self._view[self._start : self._end]
         self._view = kept
         self._own = True
         self._start, self._end = 0, have
+
+    def _first_bytes(self) -> int:
+        """What the first request comes to with its size, as far as that is known."""
+        return SIZE_BYTES + self._first_size() if self._end - self._start >= SIZE_BYTES else SIZE_BYTES
 
     def _first_size(self) -> int:
         (size,) = INT32.unpack_from(self._view, self._start)

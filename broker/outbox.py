@@ -13,7 +13,9 @@ from ..protocol.fetch import Part
 from ..storage.segment import FileSlice
 
 JOIN_BYTES = 64 * 1024  # parts are joined into one write up to this size
-CHUNK_BYTES = 1024 * 1024  # records are read in chunks of this size
+CHUNK_BYTES = (
+    256 * 1024
+)  # records are read in chunks of this size; larger ones cost a slow reader more and gain nothing
 
 
 class Outbox:

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from .dispatch import Dispatcher
 
 TICK_S = 1.0
-STALLED_S = 10.0
-"""How long a half-sent request may hold memory that others wait for, without a byte arriving."""
 BACKLOG = 1024
 
 log = logging.getLogger(__name__)
@@ -93,7 +91,7 @@ class Server:
         starving = self.budget.waiting_count > 0
         for connection in tuple(self._connections):
             silent_s = now - connection.active_at
-            if starving and connection.held_bytes and silent_s > STALLED_S:
+            if starving and connection.is_stalling(now):
                 connection.abort(f"its half-sent request holds {connection.held_bytes} bytes that others wait for")
             elif silent_s > self.max_idle_s and connection.is_quiet:
                 connection.close(f"idle for {silent_s:.0f} s")

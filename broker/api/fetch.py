@@ -134,6 +134,7 @@ class _Fetch:
             fire=self._look_again,
         )
         self._reply.abandoned = wait.cancel
+        self._reply.hurry = wait.wake
 
     def _look_again(self) -> None:
         self._waited = True
