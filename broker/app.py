@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from random import Random
+from uuid import UUID
 
 from ..protocol.fetch import Endpoint
 from ..storage.directory import LogDirectory
@@ -25,7 +26,7 @@ from .api.context import RequestContext
 from .api.table import HANDLERS
 from .catalog import Catalog, Topic
 from .catalog_machine import CatalogMachine
-from .catalog_records import CatalogRecord, ClusterFormed, ConfigResource, NodeStarted
+from .catalog_records import CatalogRecord, ClusterFormed, ConfigResource, NodeStarted, TopicRemoved
 from .clock import SystemClock
 from .config import BrokerConfig
 from .dispatch import Dispatcher
@@ -68,7 +69,12 @@ class Broker:
         self.producer_ids: ProducerIds
         self.bound: dict[str, Listener] = {}
         self.partitions = Partitions(
-            directory, self.catalog, config=lambda: self.config, flusher=self.flusher, clock=clock
+            directory,
+            self.catalog,
+            config=lambda: self.config,
+            flusher=self.flusher,
+            clock=clock,
+            forget=self._forget_topic,
         )
         self.server = Server(
             max_frame_bytes=config.whole("socket.request.max.bytes"),
@@ -124,6 +130,7 @@ class Broker:
         self.catalog.subscribe(self)
         await self.journal.append(self._first_records())
         await asyncio.to_thread(self.partitions.open, self.load_report.failed)
+        await self.journal.append([TopicRemoved(topic_id) for topic_id in self.catalog.leaving])
         self.producer_ids = ProducerIds(self.journal, self.catalog, node_id=self.node_id)
         for listener in self.config.listeners:
             host, port = await self.server.listen(listener.name, listener.host, listener.port)
@@ -218,6 +225,11 @@ class Broker:
         await self.partitions.close()
         await self.flusher.close()
         self.directory.abandon()
+
+    def _forget_topic(self, topic_id: UUID) -> None:
+        """No log of a deleted topic is left: note it, in the background."""
+        removed: list[CatalogRecord] = [TopicRemoved(topic_id)]
+        self.journal.submit(lambda: (removed, None), key=f"forget {topic_id}")
 
     # --- what the catalog tells
 

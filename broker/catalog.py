@@ -39,6 +39,7 @@ from .catalog_records import (
     ProducerIdsAllocated,
     TopicCreated,
     TopicDeleted,
+    TopicRemoved,
     UnknownRecord,
 )
 from .topic_names import can_collide, unified
@@ -78,13 +79,17 @@ class CatalogListener(Protocol):
 
 
 class Catalog:
-    """The state, and how each record changes it. Read everything; change nothing but by `apply`."""
+    """The state, and how each record changes it. Read everything; change nothing but by `apply`.
+
+    `leaving` are the ids of deleted topics of which logs may be left on the disk.
+    """
 
     def __init__(self) -> None:
         self.cluster_id: str | None = None
         self.topics: dict[str, Topic] = {}
         self.next_producer_id = 0
         self.feature_levels: dict[str, int] = {}
+        self.leaving: set[UUID] = set()
         self._name_of_id: dict[UUID, str] = {}
         self._names_unified: dict[str, set[str]] = {}
         self._configs: dict[tuple[int, str], dict[str, str]] = {}
@@ -135,6 +140,8 @@ class Catalog:
                 self._partitions_added(record)
             case TopicDeleted():
                 self._topic_deleted(record)
+            case TopicRemoved():
+                self.leaving.discard(record.topic_id)
             case ConfigsChanged(resource=ConfigResource.TOPIC):
                 self._topic_configs_changed(record)
             case ConfigsChanged():
@@ -161,7 +168,8 @@ class Catalog:
         if self.next_producer_id:
             head.append(ProducerIdsAllocated(-1, self.next_producer_id))
         configs = [ConfigsChanged(*resource, dict(values)) for resource, values in self._configs.items()]
-        return _history(head, list(self.topics.values()), [*configs, *self._unknown])
+        leaving = [TopicDeleted(topic_id) for topic_id in self.leaving]
+        return _history(head, list(self.topics.values()), [*leaving, *configs, *self._unknown])
 
     # -- one record each
 
@@ -170,6 +178,7 @@ class Catalog:
         assert topic.name not in self.topics, f"topic {topic.name} created twice"
         self.topics[topic.name] = topic
         self._name_of_id[topic.id] = topic.name
+        self.leaving.discard(topic.id)
         if can_collide(topic.name):
             self._names_unified.setdefault(unified(topic.name), set()).add(topic.name)
         for listener in self._listeners:
@@ -183,6 +192,9 @@ class Catalog:
             listener.on_partitions_added(topic, len(before.partitions))
 
     def _topic_deleted(self, record: TopicDeleted) -> None:
+        self.leaving.add(record.topic_id)
+        if record.topic_id not in self._name_of_id:
+            return  # from a snapshot, which says no more of a topic that is leaving
         topic = self._existing(record.topic_id)
         del self.topics[topic.name]
         del self._name_of_id[topic.id]
@@ -239,6 +251,7 @@ class Catalog:
             assert topic.partitions, f"topic {name} has no partition"
             assert all(state.leader in state.replicas for state in topic.partitions)
             assert all(set(state.isr) <= set(state.replicas) for state in topic.partitions)
+        assert not self.leaving & set(self._name_of_id), "a topic that exists is leaving"
         assert all(self._configs.values()), "an empty set of configs is kept"
 
 

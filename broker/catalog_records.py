@@ -95,9 +95,21 @@ class PartitionsAdded:
 
 @dataclass(frozen=True, slots=True)
 class TopicDeleted:
-    """The topic is gone, with its configs."""
+    """The topic is gone, with its configs. Its logs go after that; until then its id is remembered as leaving."""
 
     KIND: ClassVar[int] = 12
+    topic_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class TopicRemoved:
+    """No log of a deleted topic is left on the disk, so its id may be forgotten.
+
+    Between the two records a crash leaves logs of a topic that does not exist: only because the id is known as leaving
+    are they deleted at the next start, and not set aside as somebody's that nobody knows.
+    """
+
+    KIND: ClassVar[int] = 13
     topic_id: UUID
 
 
@@ -146,6 +158,7 @@ CatalogRecord = (
     | TopicCreated
     | PartitionsAdded
     | TopicDeleted
+    | TopicRemoved
     | ConfigsChanged
     | ProducerIdsAllocated
     | FeatureLevelSet
@@ -158,6 +171,7 @@ _KNOWN: tuple[type[CatalogRecord], ...] = (
     TopicCreated,
     PartitionsAdded,
     TopicDeleted,
+    TopicRemoved,
     ConfigsChanged,
     ProducerIdsAllocated,
     FeatureLevelSet,

@@ -6,7 +6,8 @@ Making and deleting waits for the disk, so it happens in one thread, change afte
 failed (a full disk) is tried again by `retry`; until then the partition is not there.
 
 A crash can leave the directory behind the catalog, never ahead of it, for a record is durable before its logs are made:
-at start a log that is missing is made, and one whose topic is gone (its id says which topic it was) is put aside.
+at start a log that is missing is made, and one of a topic that is leaving is deleted. A log of a topic that the catalog never
+heard of is not ours to delete: it is set aside for a person to judge.
 """
 
 from __future__ import annotations
@@ -50,7 +51,10 @@ class Partitions:
         config: Callable[[], BrokerConfig],
         flusher: Flusher,
         clock: SystemClock,
+        forget: Callable[[UUID], None],
     ) -> None:
+        """`forget` is told of each deleted topic of which no log is left."""
+        self._forget = forget
         self._directory = directory
         self._catalog = catalog
         self._config = config
@@ -122,9 +126,15 @@ class Partitions:
             ]
         for stray in self._directory.logs:
             if self.find(stray.topic, stray.partition) is None:
-                log.warning("%s belongs to no topic: it is set aside", stray.directory)
-                self._directory.set_aside(stray, now_ms=self._clock.now_ms())
+                self._put_away(stray)
         self._catalog.subscribe(self)
+
+    def _put_away(self, stray: Log) -> None:
+        if self._directory.topic_id_of(stray) in self._catalog.leaving:
+            self._directory.delete_log(stray, now_ms=self._clock.now_ms())
+            return
+        log.warning("%s belongs to no topic: it is set aside", stray.directory)
+        self._directory.set_aside(stray, now_ms=self._clock.now_ms())
 
     def _kept(self, topic: Topic, found: Log | None) -> Log | None:
         """The log if it is this topic's; one of an earlier topic of the same name goes."""
@@ -201,7 +211,7 @@ class Partitions:
         del self._topics[topic.name]
         for partition in partitions:
             partition.wake_all()
-        self._change(lambda: self._delete([each.log for each in partitions]))
+        self._change(partial(self._leave, topic.id, [each.log for each in partitions]))
 
     def on_topic_configs_changed(self, topic: Topic) -> None:
         for partition in self._topics[topic.id]:
@@ -245,6 +255,11 @@ class Partitions:
     def _missing(self, topic: Topic, absent: list[int]) -> list[int]:
         """Of the partitions without a log, those for which one may be made."""
         return [index for index in absent if TopicPartition(topic.name, index) not in self._broken]
+
+    async def _leave(self, topic_id: UUID, logs: list[Log]) -> None:
+        await self._delete(logs)
+        if not any(self._directory.get(each.topic, each.partition) is each for each in logs):
+            self._forget(topic_id)
 
     async def _delete(self, logs: list[Log]) -> None:
         await self._flusher.settled_of(logs)

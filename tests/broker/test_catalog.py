@@ -23,6 +23,7 @@ from ottla.broker.catalog_records import (
     ProducerIdsAllocated,
     TopicCreated,
     TopicDeleted,
+    TopicRemoved,
     UnknownRecord,
     decode_record,
     encode_record,
@@ -290,3 +291,16 @@ def test_a_topic_cannot_be_created_over_another() -> None:
     catalog.apply(TopicCreated(ID, "t", (STATE,)))
     with pytest.raises(AssertionError):
         catalog.apply(TopicCreated(UUID(int=8), "t", (STATE,)))
+
+
+def test_a_deleted_topic_is_leaving_until_no_log_of_it_is_left() -> None:
+    catalog = Catalog()
+    catalog.apply(TopicCreated(ID, "t", (STATE,)))
+    catalog.apply(TopicDeleted(ID))
+    assert catalog.leaving == {ID}
+    again = Catalog()
+    for record in catalog.snapshot():
+        again.apply(record)
+    assert again.leaving == {ID}
+    again.apply(TopicRemoved(ID))
+    assert not again.leaving
