@@ -229,7 +229,7 @@ class Broker:
     def _forget_topic(self, topic_id: UUID) -> None:
         """No log of a deleted topic is left: note it, in the background."""
         removed: list[CatalogRecord] = [TopicRemoved(topic_id)]
-        self.journal.submit(lambda: (removed, None), key=f"forget {topic_id}")
+        self.journal.submit(lambda: (removed, None), keys=())
 
     # --- what the catalog tells
 

@@ -20,6 +20,7 @@ from ..storage.log import Appended, FileSlice, Log
 from .flusher import Done, Flusher
 from .partition_settings import PartitionSettings
 from .produce_validation import validate
+from .topic_names import INTERNAL_TOPICS
 from .waiting import FetchWait
 
 DIRTY_LIMIT_BYTES = 64 * 1024 * 1024
@@ -86,6 +87,8 @@ class Partition:
 
         Raises KafkaError with the code for the client.
         """
+        if self.topic in INTERNAL_TOPICS:
+            raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION, f"Cannot append to internal topic {self.topic}")
         valid = validate(batch, self.settings.rules, version=version, partition=self.name, now_ms=now_ms)
         log = self.log
         appended = log.append(valid, leader_epoch=self.leader_epoch, now_ms=now_ms)

@@ -12,6 +12,9 @@ from .produce_validation import AppendRules
 MAX_DECOMPRESSED_BYTES = 1024 * 1024 * 1024
 """What the records of one batch may come to, whatever `max.message.bytes` says of their compressed size."""
 
+GZIP_DEFAULT = -1
+"""Kafka's way to leave the level to zlib."""
+
 _CODECS = {
     "uncompressed": Codec.NONE,
     "gzip": Codec.GZIP,
@@ -56,6 +59,8 @@ def append_rules(values: Values) -> AppendRules:
     level = None
     if codec in (Codec.GZIP, Codec.LZ4, Codec.ZSTD):
         level = values.whole(f"compression.{values.text('compression.type')}.level")
+        if codec is Codec.GZIP and level == GZIP_DEFAULT:
+            level = None
     max_message_bytes = values.whole("max.message.bytes")
     return AppendRules(
         max_message_bytes=max_message_bytes,

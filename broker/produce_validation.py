@@ -3,8 +3,9 @@
 Kafka's order of checks is kept (ProduceRequest.validateRecords, UnifiedLog.analyzeAndValidateRecords, LogValidator), for
 a batch that is wrong twice is told the first thing. A batch crosses as bytes: what its header says is checked against
 the bytes, the CRC is computed once, and the records, unfolded if need be, are walked by their size prefixes, so that a
-batch that no consumer could read is caught. What is inside a record is looked at only where a setting asks for it or where
-something is wrong and each bad one must be named: compaction (a key is needed), bounds on timestamps.
+batch that no consumer could read is caught, and its largest timestamp is right, which retention relies on. The rest of a
+record is looked at only where a setting asks for it or something is wrong and each bad one must be named: compaction (a
+key is needed), bounds on timestamps.
 """
 
 from dataclasses import dataclass
@@ -90,17 +91,18 @@ def validate(batch: memoryview, rules: AppendRules, *, version: int, partition: 
     batch = batch[: header.size_bytes]
     _check_envelope(batch, header, rules, partition)
     _check_batch(header)
-    _check_count(batch, header, rules)
+    largest_timestamp = _walk(batch, header, rules)
     if rules.needs_keys:
         _check_keys(batch, rules, partition)
     if not rules.log_append_time:
-        _check_timestamps(batch, header, rules, now_ms)
+        _check_timestamps(batch, largest_timestamp, rules, now_ms)
     if rules.compression is not None and rules.compression != header.codec:
         batch = _recompress(batch, header, rules, partition)
     if rules.log_append_time:
         patch_log_append_time(batch, 0, len(batch), now_ms)
-    elif header.attributes & TIMESTAMP_TYPE_BIT:
-        patch_create_time(batch, 0, len(batch), header.max_timestamp)  # the client's claim; the topic's type counts
+    elif header.max_timestamp != largest_timestamp or header.attributes & TIMESTAMP_TYPE_BIT:
+        # as Kafka, silently: the topic says whose time counts, and the records which is the largest
+        patch_create_time(batch, 0, len(batch), largest_timestamp)
     return batch
 
 
@@ -204,20 +206,23 @@ def _check_batch(header: BatchHeader) -> None:
         raise _invalid(f"Unknown compression type {header.attributes & CODEC_MASK}")
 
 
-def _check_count(batch: memoryview, header: BatchHeader, rules: AppendRules) -> None:
-    """Walk the records by their size prefixes: there must be exactly as many as the header says.
+def _walk(batch: memoryview, header: BatchHeader, rules: AppendRules) -> int:
+    """Follow the records, unfolded if need be, to the end of the batch; the largest timestamp among them.
 
-    Compressed records are unfolded for it, within a bound: whatever would stop every consumer is refused here.
+    There must be exactly as many as the header says: whatever would stop every consumer is refused here.
     """
     records = _unfolded(batch, header, rules)
     try:
-        end = skip_records(records, 0, header.record_count)
+        end, delta = walk_records(records, 0, header.record_count)
     except IndexError:
-        end = -1
+        end, delta = -1, 0
     if end != len(records):
         raise _invalid(
             f"The records of the batch do not fill its {len(records)} bytes, or are not {header.record_count}"
         )
+    if delta < 0:  # no record is younger than the base timestamp: rare enough to look at each
+        return max(NO_TIMESTAMP, *(record.timestamp for record in _records(batch, rules)))
+    return max(NO_TIMESTAMP, header.base_timestamp + delta)
 
 
 def _unfolded(batch: memoryview, header: BatchHeader, rules: AppendRules) -> bytes:
@@ -229,32 +234,46 @@ def _unfolded(batch: memoryview, header: BatchHeader, rules: AppendRules) -> byt
         raise _invalid(str(error)) from error
 
 
-def skip_records(data: bytes, position: int, count: int) -> int:
-    """The position behind `count` records that begin at `position`; IndexError where there are fewer.
+def walk_records(data: bytes, position: int, count: int) -> tuple[int, int]:
+    """The position behind `count` records that begin at `position`, and the largest timestamp delta from 0 on (-1: none).
 
-    The one loop over records that every uncompressed batch pays for, so it is written for speed: a record is its size
-    as a zigzag varint of one byte (up to 63 bytes of record), two (8,191) or more, and then that many bytes.
+    IndexError where there are fewer. The one loop over records that every batch pays for, so it is written for speed: a
+    record begins with its size and, behind its attributes byte, its timestamp delta, both zigzag varints, mostly of one or
+    two bytes. Deltas are compared as they are encoded: an even number is twice a delta that is not negative.
     """
+    largest = -2
     for _ in range(count):
         size = data[position]
+        position += 1
         if size >= 0x80:
-            byte = data[position + 1]
-            position += 2
+            byte = data[position]
+            position += 1
             size = size & 0x7F | (byte & 0x7F) << 7
-            shift = 14
-            while byte >= 0x80:
-                byte = data[position]
-                position += 1
-                size |= (byte & 0x7F) << shift
-                shift += 7
-                if shift > 35:
-                    raise IndexError("a record's size is no varint")
-            position += size >> 1
-        else:
-            position += 1 + (size >> 1)
+            if byte >= 0x80:
+                size, position = _longer_varint(data, position, size)
         if size & 1:
             raise IndexError("a record has a negative size")
-    return position
+        delta = data[position + 1]
+        if delta >= 0x80:
+            byte = data[position + 2]
+            delta = delta & 0x7F | (byte & 0x7F) << 7
+            if byte >= 0x80:
+                delta, _ = _longer_varint(data, position + 3, delta)
+        if delta > largest and not delta & 1:
+            largest = delta
+        position += size >> 1
+    return position, largest >> 1
+
+
+def _longer_varint(data: bytes, position: int, value: int) -> tuple[int, int]:
+    """The rest of a varint of which two bytes are read; its value as it is encoded, and the position behind it."""
+    for shift in range(14, 70, 7):
+        byte = data[position]
+        position += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, position
+    raise IndexError("a varint has more than ten bytes")
 
 
 def _records(batch: memoryview, rules: AppendRules) -> list[Record]:
@@ -283,13 +302,10 @@ def _check_keys(batch: memoryview, rules: AppendRules, partition: str) -> None:
     )
 
 
-def _check_timestamps(batch: memoryview, header: BatchHeader, rules: AppendRules, now_ms: int) -> None:
-    """The batch's own largest timestamp decides whether the records must be looked at one by one.
-
-    Where they are, a largest timestamp that is not theirs is put right silently, as Kafka does.
-    """
+def _check_timestamps(batch: memoryview, largest_timestamp: int, rules: AppendRules, now_ms: int) -> None:
+    """The largest timestamp tells whether the records must be looked at one by one; or a bound on old ones is set."""
     latest = now_ms + rules.timestamp_after_max_ms
-    if header.max_timestamp <= latest and rules.timestamp_before_max_ms == LARGEST_INT64:
+    if largest_timestamp <= latest and rules.timestamp_before_max_ms == LARGEST_INT64:
         return
     earliest = now_ms - rules.timestamp_before_max_ms
     timestamps = [record.timestamp for record in _records(batch, rules)]
@@ -311,8 +327,6 @@ def _check_timestamps(batch: memoryview, header: BatchHeader, rules: AppendRules
             client_message=told,
             tells_log_start=True,
         )
-    if max(timestamps) != header.max_timestamp:
-        patch_create_time(batch, 0, header.size_bytes, max(timestamps))
 
 
 def _recompress(batch: memoryview, header: BatchHeader, rules: AppendRules, partition: str) -> memoryview:

@@ -1,7 +1,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ottla.broker.produce_validation import AppendRules, RecordsRefused, skip_records, validate
+from ottla.broker.produce_validation import AppendRules, RecordsRefused, validate, walk_records
 from ottla.protocol.errors import ErrorCode
 from ottla.protocol.records import (
     RECORD_BATCH_OVERHEAD,
@@ -61,7 +61,17 @@ def test_a_good_batch_passes_as_the_same_memory() -> None:
 @given(st.lists(st.binary(max_size=20_000), min_size=1, max_size=8))
 def test_size_prefixes_lead_from_record_to_record(values: list[bytes]) -> None:
     data = bytes(batch(*values))
-    assert skip_records(data, RECORD_BATCH_OVERHEAD, len(values)) == len(data)
+    assert walk_records(data, RECORD_BATCH_OVERHEAD, len(values)) == (len(data), 0)
+
+
+@given(st.lists(st.integers(-(2**62), 2**62), min_size=1, max_size=8))
+def test_the_largest_timestamp_is_found_among_the_records(timestamps: list[int]) -> None:
+    builder = BatchBuilder()
+    for timestamp in timestamps:
+        builder.append(timestamp, None, b"v")
+    data = patched(builder.build(), 35, (12345).to_bytes(8, "big"))
+    header = read_header(check(data, timestamp_after_max_ms=2**62))
+    assert header.max_timestamp == max(-1, *timestamps, -1)
 
 
 @pytest.mark.parametrize("data", [bytearray(), bytearray(11)])
@@ -173,6 +183,14 @@ def test_a_largest_timestamp_that_no_record_has_is_put_right() -> None:
     header = read_header(check(data))
     assert header.max_timestamp == NOW_MS
     assert crc_is_valid(data, 0, header)
+
+
+def test_a_client_that_claims_log_append_time_keeps_its_own_times() -> None:
+    data = batch(timestamp=NOW_MS)
+    data[22] |= 8
+    header = read_header(check(sealed(data)))
+    assert header.timestamp_type is TimestampType.CREATE_TIME
+    assert header.max_timestamp == NOW_MS
 
 
 def test_log_append_time_is_stamped_into_the_batch() -> None:
