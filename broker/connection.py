@@ -113,7 +113,7 @@ class Connection(asyncio.BufferedProtocol):
         self._awaiting_since = 0.0
         self._holding_since = 0.0
         self._received_since = 0
-        self._draining = False
+        self._end_reason: str | None = None  # set when nothing more is begun
         self._transport: asyncio.Transport
         self._outbox: Outbox
 
@@ -123,9 +123,9 @@ class Connection(asyncio.BufferedProtocol):
         return len(self._replies)
 
     @property
-    def is_quiet(self) -> bool:
-        """Nothing is being served or sent: what the idle limit looks at."""
-        return not self._replies and self._outbox.is_empty
+    def is_idle(self) -> bool:
+        """Nothing is being served; what the peer does not take is not counted as service."""
+        return not self._replies
 
     @property
     def held_bytes(self) -> int:
@@ -205,9 +205,16 @@ class Connection(asyncio.BufferedProtocol):
         self.close(reason)
         self._transport.abort()
 
+    def expire(self, reason: str) -> None:
+        """End an idle connection; one whose peer does not take what was sent would never end by itself."""
+        if self._outbox.is_empty:
+            self.close(reason)
+        else:
+            self.abort(reason)
+
     def drain(self) -> None:
-        """Read nothing more; the connection closes when its pending replies are sent."""
-        self._draining = True
+        """Begin nothing more; the connection closes when its pending replies are sent."""
+        self._end_reason = "the broker is stopping"
         for reply in tuple(self._replies):
             if reply.parts is None and reply.hurry is not None:
                 reply.hurry()
@@ -235,27 +242,35 @@ class Connection(asyncio.BufferedProtocol):
         self._corked = True
         try:
             while self._may_begin():
-                frame = self._inbox.next_frame()
+                frame = self._next_frame()
                 if frame is None:
                     break
                 reply = Reply(self, self.active_at)
                 self._replies.append(reply)
                 self._service.serve(self, frame, reply)
         except MalformedMessage as error:
-            self.close(str(error))
+            self._replies.pop()  # of the request that was none; those before it are still answered
+            self._end_reason = str(error)
         finally:
             self._corked = False
         self._send_completed()
-        if self._draining and self.is_quiet:
-            self.close("the broker is stopping")
+        if self._end_reason is not None and not self._replies and self._outbox.is_empty:
+            self.close(self._end_reason)
         if not self.is_closed:
             self._settle()
+
+    def _next_frame(self) -> memoryview | None:
+        try:
+            return self._inbox.next_frame()
+        except MalformedMessage as error:
+            self._end_reason = str(error)
+            return None
 
     def _may_begin(self) -> bool:
         replies = self._replies
         return not (
             self.is_closed
-            or self._draining
+            or self._end_reason is not None
             or (replies and replies[-1].holds_line)
             or self._outbox.is_paused
             or len(replies) >= MAX_PENDING_REPLIES

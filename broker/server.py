@@ -93,8 +93,8 @@ class Server:
             silent_s = now - connection.active_at
             if starving and connection.is_stalling(now):
                 connection.abort(f"its half-sent request holds {connection.held_bytes} bytes that others wait for")
-            elif silent_s > self.max_idle_s and connection.is_quiet:
-                connection.close(f"idle for {silent_s:.0f} s")
+            elif silent_s > self.max_idle_s and connection.is_idle:
+                connection.expire(f"idle for {silent_s:.0f} s")
 
     # what a Connection calls
 

@@ -5,6 +5,7 @@ from functools import wraps
 
 from ottla.broker.connection import MAX_PENDING_REPLIES, Connection, Reply
 from ottla.broker.memory import MemoryBudget
+from ottla.protocol.errors import MalformedMessage
 from support.loopless import MemoryTransport, settled
 
 
@@ -18,6 +19,7 @@ class FakeService:
         self.begun: list[tuple[bytes, Reply]] = []
         self.closed = 0
         self.overlapping = False
+        self.refuse = b""
 
     def connection_opened(self, connection: Connection) -> bool:
         return True
@@ -26,6 +28,8 @@ class FakeService:
         self.closed += 1
 
     def serve(self, connection: Connection, frame: memoryview, reply: Reply) -> None:
+        if frame == self.refuse:
+            raise MalformedMessage("not a request")
         if self.overlapping:
             reply.let_next_begin()
         self.begun.append((bytes(frame), reply))
@@ -142,6 +146,32 @@ async def test_an_impossible_size_ends_the_connection() -> None:
     peer.sends(struct.pack(">i", -5))
     assert peer.transport.closed
     assert service.closed == 1
+
+
+@on_a_loop
+async def test_what_came_before_garbage_is_still_answered() -> None:
+    service = FakeService()
+    peer = Peer(service)
+    peer.sends(framed(b"one") + struct.pack(">i", -5))
+    service.answer(0)
+    await settled()
+    assert peer.transport.take() == b"<one>"
+    assert peer.transport.closed
+
+
+@on_a_loop
+async def test_a_request_that_cannot_be_read_ends_the_connection_after_the_answers_before_it() -> None:
+    service = FakeService()
+    service.overlapping = True
+    peer = Peer(service)
+    service.refuse = b"bad"
+    peer.sends(framed(b"one") + framed(b"bad") + framed(b"three"))
+    assert service.bodies == [b"one"]
+    assert not peer.transport.closed
+    service.answer(0)
+    await settled()
+    assert peer.transport.take() == b"<one>"
+    assert peer.transport.closed
 
 
 @on_a_loop
