@@ -18,7 +18,7 @@ from ottla.storage.meta_properties import ForeignDirectory
 from ottla.storage.system_files import SystemFiles
 from support.batches import batch
 from support.log_content import read_batches
-from support.power_cut import PowerCutFiles
+from support.power_cut import PowerCutFiles, PowerLost
 
 CONFIG = LogConfig(segment_bytes=1000, file_delete_delay_ms=60_000)
 TOPIC_ID, OTHER_ID = UUID(int=7), UUID(int=8)
@@ -361,6 +361,28 @@ def test_a_log_that_could_not_be_made_durable_leaves_no_mark_of_a_clean_stop():
     (problem,) = directory.close()
     assert problem.startswith("/data/t-0")
     assert not files.exists("/data/.kafka_cleanshutdown")
+
+
+def test_the_mark_of_a_clean_stop_is_believed_only_when_all_else_is_on_the_disk():
+    changes, finished = 0, False
+    while not finished:
+        changes += 1
+        for seed in range(5):
+            files = PowerCutFiles()
+            directory, _ = loaded(files)
+            log = directory.create_log("t", 0, TOPIC_ID, CONFIG, now_ms=NOW_MS)
+            append(log, *[b"x" * 100] * 12)
+            content = read_batches(log)
+            files.cut_after(changes)
+            try:
+                directory.close()
+            except PowerLost:
+                pass
+            else:
+                finished = True
+            again, report = loaded(files.cut(Random(seed)))
+            assert not report.clean or read_batches(again.get("t", 0)) == content
+    assert changes > 10
 
 
 def test_a_directory_that_was_only_looked_at_keeps_its_checkpoints():
