@@ -201,8 +201,12 @@ def free_fixed_port() -> int:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """The environment for an Ottla process: nothing of ours that would configure it, and output as it comes."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("OTTLA_")}
+    """The environment for an Ottla process: nothing that would configure it, or have it compiled at every start."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("OTTLA_") and name != "PYTHONDONTWRITEBYTECODE"
+    }
     return {**kept, "PYTHONUNBUFFERED": "1", "NO_COLOR": "1", **more}
 
 
