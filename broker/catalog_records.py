@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 from enum import IntEnum
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, NamedTuple, cast
 from uuid import UUID
 
 import msgpack
@@ -176,15 +176,33 @@ _KNOWN: tuple[type[CatalogRecord], ...] = (
     ProducerIdsAllocated,
     FeatureLevelSet,
 )
-_TYPE_OF_KIND: dict[int, type[CatalogRecord]] = {cast(Any, known).KIND: known for known in _KNOWN}
 _VERSION = 0
+
+
+class _Shape(NamedTuple):
+    """How one kind lies in its array, behind kind and version."""
+
+    type: type[CatalogRecord]
+    names: tuple[str, ...]
+    id_at: int | None
+    partitions_at: int | None
+
+
+def _shape(known: type[CatalogRecord]) -> _Shape:
+    names = tuple(item.name for item in fields(known))
+    places = {name: at for at, name in enumerate(names)}
+    return _Shape(known, names, places.get("topic_id"), places.get("partitions"))
+
+
+# Looked up for each record of a replay: what the dataclasses could tell is told once.
+_SHAPES: dict[int, _Shape] = {cast(Any, known).KIND: _shape(known) for known in _KNOWN}
 
 
 def encode_record(record: CatalogRecord) -> bytes:
     if isinstance(record, UnknownRecord):
         return cast(bytes, msgpack.packb(record.array))
     array: list[Any] = [record.KIND, _VERSION]
-    array.extend(_to_msgpack(getattr(record, item.name)) for item in fields(record))
+    array.extend(_to_msgpack(getattr(record, name)) for name in _SHAPES[record.KIND].names)
     return cast(bytes, msgpack.packb(array))
 
 
@@ -198,14 +216,13 @@ def decode_record(data: bytes | memoryview) -> CatalogRecord:
         raise ValueError(f"not a msgpack value: {error}") from error
     if not isinstance(array, list) or len(array) < 2 or not isinstance(array[0], int):
         raise ValueError(f"not a catalog record: {array!r:.100}")
-    known = _TYPE_OF_KIND.get(array[0])
-    if known is None:
+    shape = _SHAPES.get(array[0])
+    if shape is None:
         return UnknownRecord(array)
-    values = array[2 : 2 + len(fields(known))]
     try:
-        return _from_msgpack(known, values)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"not a {known.__name__} record: {array!r:.100}: {error}") from error
+        return _from_msgpack(shape, array[2 : 2 + len(shape.names)])
+    except (TypeError, ValueError, IndexError) as error:
+        raise ValueError(f"not a {shape.type.__name__} record: {array!r:.100}: {error}") from error
 
 
 def _to_msgpack(value: object) -> object:
@@ -218,13 +235,12 @@ def _to_msgpack(value: object) -> object:
     return value
 
 
-def _from_msgpack(known: type[CatalogRecord], values: list[Any]) -> CatalogRecord:
-    arguments = dict(zip((item.name for item in fields(known)), values, strict=False))
-    if "topic_id" in arguments:
-        arguments["topic_id"] = UUID(bytes=arguments["topic_id"])
-    if "partitions" in arguments:
-        arguments["partitions"] = tuple(_partition(value) for value in arguments["partitions"])
-    return known(**arguments)
+def _from_msgpack(shape: _Shape, values: list[Any]) -> CatalogRecord:
+    if shape.id_at is not None:
+        values[shape.id_at] = UUID(bytes=values[shape.id_at])
+    if shape.partitions_at is not None:
+        values[shape.partitions_at] = tuple(map(_partition, values[shape.partitions_at]))
+    return shape.type(*values)
 
 
 def _partition(value: list[Any]) -> PartitionState:
