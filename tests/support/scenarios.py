@@ -14,6 +14,7 @@ is owed.  `later=True` sends and goes on; `answer(on=...)` then collects.
 
 from __future__ import annotations
 
+import contextlib
 import struct
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -284,12 +285,18 @@ class Runner:
                 exchange.closed = True
 
     def _keep(self, exchange: Exchange, fallback: Mapping[str, JSON]) -> None:
-        for name, path in exchange.step.keep.items():
-            try:
-                self._known.kept[name] = at_path(exchange.decoded(), path)
-            except (LookupError, TypeError):
-                exchange.lost.append(name)
-                self._known.kept[name] = fallback.get(name)
+        kept = kept_from(exchange)
+        exchange.lost = [name for name in exchange.step.keep if name not in kept]
+        self._known.kept.update(kept | {name: fallback.get(name) for name in exchange.lost})
+
+
+def kept_from(exchange: Exchange) -> dict[str, JSON]:
+    """The values that the step keeps, as far as the answer has them."""
+    kept = {}
+    for name, path in exchange.step.keep.items():
+        with contextlib.suppress(LookupError, TypeError):
+            kept[name] = at_path(exchange.decoded(), path)
+    return kept
 
 
 def at_path(value: JSON, path: str) -> JSON:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from support.scenarios import Exchange, Family, Known, Runner, build
+from support.scenarios import Exchange, Family, Known, Runner, build, kept_from
 from support.schema import JSON, SchemaMismatch
 from support.wire import decode_response
 from wire.normal import Difference, Normal, compare
@@ -48,18 +48,17 @@ def _outcome(exchange: Exchange, request: bytes, response: bytes | None, closed:
 
 def requests_that_drifted(golden: Golden, family: Family) -> list[str]:
     """Steps whose request no longer builds to the recorded bytes: record again."""
-    drifted = []
+    drifted: list[str] = []
+    known = Known(golden.now_ms)
     for scenario in family.scenarios:
         recorded = golden.scenarios.get(scenario.name, [])
         if [step.label for step in scenario.steps] != [each.step for each in recorded]:
             drifted.append(f"{scenario.name}: other steps")
             continue
-        known = Known(golden.now_ms, dict(golden.kept))
-        drifted += (
-            f"{scenario.name}: {step.label}"
-            for number, (step, each) in enumerate(zip(scenario.steps, recorded, strict=True), start=1)
-            if build(step, known, number) != each.request
-        )
+        for number, (step, each) in enumerate(zip(scenario.steps, recorded, strict=True), start=1):
+            if build(step, known, number) != each.request:
+                drifted.append(f"{scenario.name}: {step.label}")
+            known.kept.update(kept_from(Exchange(step, each.request, each.response, each.closed)))
     return drifted
 
 
