@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 
 from ..protocol.errors import ErrorCode, KafkaError
-from .setting import InvalidSetting, Setting, SettingType, Update, Value, at_least, entries, invalid, one_of
+from .setting import Check, InvalidSetting, Setting, SettingType, Update, Value, at_least, entries, invalid, one_of
 
 BOOLEAN = SettingType.BOOLEAN
 STRING = SettingType.STRING
@@ -34,8 +34,7 @@ def _share_offset_reset(name: str, value: Value) -> None:
     )
 
 
-def _group(name: str, type_: SettingType, default: Value, check: object, synonyms: str, doc: str) -> Setting:
-    assert check is None or callable(check)
+def _group(name: str, type_: SettingType, default: Value, check: Check | None, synonyms: str, doc: str) -> Setting:
     return Setting(
         name=name,
         type=type_,
@@ -122,13 +121,19 @@ def check_group_configs(texts: Mapping[str, str], broker: Mapping[str, Value]) -
     if unknown is not None:
         raise InvalidSetting(f"Unknown group config name: {unknown}")
     values = {name: GROUP_SETTINGS[name].parse(text) for name, text in texts.items()}
-    for name, value in values.items():
-        least, most = _LIMITS.get(name, (None, None))
-        assert isinstance(value, (int, str))
-        if least is not None and value < broker[least]:  # type: ignore[operator]
+    for name, (least, most) in _LIMITS.items():
+        value = values.get(name)
+        if value is None:
+            continue
+        if least is not None and _whole(value) < _whole(broker[least]):
             raise InvalidSetting(f"{name} must be greater than or equal to {least}")
-        if most is not None and value > broker[most]:  # type: ignore[operator]
+        if _whole(value) > _whole(broker[most]):
             raise InvalidSetting(f"{name} must be less than or equal to {most}")
+
+
+def _whole(value: Value) -> int:
+    assert isinstance(value, int), f"{value!r} is not a whole number"
+    return value
 
 
 # -- client metrics (KIP-714)
