@@ -11,6 +11,7 @@ Corresponds to Kafka's `DumpLogSegments`.
 from __future__ import annotations
 
 import os
+import re
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ from .names import LEADER_EPOCH_FILE, Kind, parse_file_name
 
 MAX_DECOMPRESSED_BYTES = 1024 * 1024 * 1024
 NO_OFFSET_BEFORE = -(2**63)
+# Snapshots of a journal's state, ours and Kafka's: record batches, too.
+_STATE_SNAPSHOT = re.compile(r"(\d{20}(-\d{10})?|bootstrap)\.checkpoint", re.ASCII)
 ABORTED_TRANSACTION = struct.Struct(">hqqqq")
 
 Progress = Callable[[int], None]
@@ -141,6 +144,9 @@ def dump_file(path: str, files: Files, *, deep: bool = False, on_bytes: Progress
     """
     name = os.path.basename(path)
     segment_file = parse_file_name(name)
+    if _STATE_SNAPSHOT.fullmatch(name):
+        files.size(path)
+        return dump_log(path, files, deep=deep, on_bytes=on_bytes)
     if segment_file is None:
         dump_small = _SMALL_FILES.get(name)
         if dump_small is None:

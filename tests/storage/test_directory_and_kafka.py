@@ -11,7 +11,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 from ottla.storage.check import check_directory
 from ottla.storage.config import LogConfig
-from ottla.storage.directory import LogDirectory
+from ottla.storage.directory import LockedError, LogDirectory
 from ottla.storage.dump import DumpedAbort, dump_file
 from ottla.storage.loading import LoadReport
 from ottla.storage.partition_metadata import parse_uuid
@@ -122,11 +122,16 @@ def test_a_directory_goes_there_and_back(kafka: ApacheKafka):
     assert directory.topic_id_of(first) == parse_uuid(metadata.read_text().split()[-1])
     for number in range(20):
         second.append(batch(b"ours %d" % number), leader_epoch=second.leader_epochs.latest_epoch, now_ms=NOW_MS)
+    with pytest.raises(AssertionError, match="ended at once"):
+        kafka.start()  # while we are here
+    kafka.kill()
     contents = {(log.topic, log.partition): read_batches(log) for log in directory.logs}
     assert directory.close(threads=2) == []
     assert list(check_directory(str(kafka.log_directory), SystemFiles(), deep=True)) == []
 
     kafka.start()
+    with pytest.raises(LockedError, match="in use by another process"):
+        opened(kafka)
     assert consume(kafka, 0, RECORDS - 150) == [(n, b"theirs %d" % n) for n in range(150, RECORDS)]
     theirs, ours = [b"theirs %d" % n for n in range(RECORDS)], [b"ours %d" % n for n in range(20)]
     assert consume(kafka, 1, RECORDS + 20) == list(enumerate(theirs + ours))

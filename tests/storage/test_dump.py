@@ -132,6 +132,13 @@ def test_the_small_files_are_their_lines(files: PowerCutFiles):
     assert dump(files, "/data/.kafka_cleanshutdown") == [DumpedProperty("content", '{"version":0,"brokerEpoch":-1}')]
 
 
+@pytest.mark.parametrize("name", [f"{12:020d}.checkpoint", f"{12:020d}-{3:010d}.checkpoint", "bootstrap.checkpoint"])
+def test_a_snapshot_of_a_journals_state_is_batches(files: PowerCutFiles, name: str):
+    files.replace_bytes(f"{FOLDER}/{name}", bytes(batch(b"state")))
+    (only,) = dump(files, f"{FOLDER}/{name}", deep=True)
+    assert [record.value for record in only.records] == [b"state"]
+
+
 def test_a_damaged_small_file_says_why(files: PowerCutFiles):
     files.replace_bytes("/data/recovery-point-offset-checkpoint", b"0\n2\n")
     assert dump(files, "/data/recovery-point-offset-checkpoint") == [
