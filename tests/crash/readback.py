@@ -7,6 +7,7 @@ What was read once must be there, the same, whenever it is read again, and the l
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -178,3 +179,22 @@ class PartitionCopy:
         del self._producers[:count]
         del self._numbers[:count]
         self.start = start
+
+
+def duplicates(copy: PartitionCopy, *, may_repeat: set[int]) -> list[tuple[int, int]]:
+    """How many records each producer has in the partition more than once; BadLog where one is out of order.
+
+    A producer that sends again may repeat some, but the first of each must be in order.
+    """
+    last: dict[int, int] = {}
+    seen: dict[int, set[int]] = {}
+    again: Counter[int] = Counter()
+    for producer, number in copy.records():
+        known = seen.setdefault(producer, set())
+        if number in known:
+            again[producer] += 1
+        elif number < last.get(producer, -1) and not (producer in may_repeat and copy.start > 0):
+            raise BadLog(f"{copy.partition}: {number} of producer {producer} comes after {last[producer]}")
+        known.add(number)
+        last[producer] = max(number, last.get(producer, -1))
+    return list(again.items())

@@ -16,7 +16,6 @@ import statistics
 import struct
 import subprocess
 import threading
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -28,7 +27,7 @@ from .administration import Administrator
 from .directories import findings, live_folders
 from .ledger import Ledger, TopicPartition
 from .load import HastyProducer, IdempotentProducer, Load, PatientProducer
-from .readback import BadLog, Bounds, OutOfRange, PartitionCopy, bounds_of
+from .readback import BadLog, Bounds, OutOfRange, PartitionCopy, bounds_of, duplicates
 from .requests import create_topic
 
 SMALL_SEGMENTS = {
@@ -232,7 +231,7 @@ class Rounds:
         exactly_once = [load.exactly_once for load in self._loads]
         self.summary.duplicated = self.summary.sent_again = 0
         for partition, copy in self._copies.items():
-            for producer, count in _duplicates(copy, may_repeat={i for i, once in enumerate(exactly_once) if not once}):
+            for producer, count in duplicates(copy, may_repeat={i for i, once in enumerate(exactly_once) if not once}):
                 if exactly_once[producer]:
                     self.summary.duplicated += count
                 else:
@@ -269,22 +268,3 @@ def _reread(connection: Connection, copy: PartitionCopy, from_offset: int) -> tu
         except OutOfRange:
             continue
     raise BadLog(f"{copy.partition}: offset {bounds.start} is the log's start and out of range")
-
-
-def _duplicates(copy: PartitionCopy, *, may_repeat: set[int]) -> list[tuple[int, int]]:
-    """How many records each producer has in the partition more than once; BadLog where one is out of order.
-
-    A producer that sends again may repeat some, but the first of each must be in order.
-    """
-    last: dict[int, int] = {}
-    seen: dict[int, set[int]] = {}
-    again: Counter[int] = Counter()
-    for producer, number in copy.records():
-        known = seen.setdefault(producer, set())
-        if number in known:
-            again[producer] += 1
-        elif number < last.get(producer, -1) and not (producer in may_repeat and copy.start > 0):
-            raise BadLog(f"{copy.partition}: {number} of producer {producer} comes after {last[producer]}")
-        known.add(number)
-        last[producer] = max(number, last.get(producer, -1))
-    return list(again.items())

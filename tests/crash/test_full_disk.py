@@ -15,10 +15,11 @@ from typing import Protocol
 
 import pytest
 from crash.ledger import Ledger, RecordId, TopicPartition, value_of
-from crash.readback import PartitionCopy, bounds_of
+from crash.load import IdempotentProducer, Load, PatientProducer
+from crash.readback import PartitionCopy, bounds_of, duplicates
 from crash.requests import Told, create_topic, produce, topics_of
 from crash.small_disk import SmallDisk, why_no_small_disk
-from support.broker import BrokerProcess
+from support.broker import BrokerProcess, answers_metadata
 from support.wire import Connection
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(120)]
@@ -126,6 +127,69 @@ def test_a_kill_while_the_disk_is_full_loses_nothing(setup: Setup) -> None:
 
 
 @needs_small_disk
+def test_a_start_on_a_full_disk_serves_or_says_why_and_damages_nothing(tmp_path: Path) -> None:
+    ledger = Ledger()
+    with SmallDisk(tmp_path / "disk", size_bytes=8 * MIB) as disk:
+        broker = BrokerProcess(tmp_path, prefix=disk.prefix, log_directory=disk.path / "data")
+        with broker:
+            with Connection(broker.port) as connection:
+                _create_topic(connection, "filling")
+                writer = Writer(connection, ledger)
+                disk.fill(leave_bytes=MIB // 2)
+                writer.write_until_refused()
+                disk.fill(leave_bytes=0)
+            broker.kill()
+            broker.launch()
+            if _answers_or_ends(broker):
+                with Connection(broker.port) as connection:
+                    _must_hold(connection, ledger)
+                broker.kill()
+            else:
+                assert broker.exit_code() == 1
+                assert len(broker.output.splitlines()) == 1, broker.output
+                assert "No space left on device" in broker.output
+            disk.make_room()
+            broker.start()
+            with Connection(broker.port) as connection:
+                _must_hold(connection, ledger)
+                Writer(connection, ledger, first_number=1_000_000).write_rounds(2)
+                _must_hold(connection, ledger)
+
+
+@needs_small_disk
+def test_producers_ride_out_a_full_disk(tmp_path: Path) -> None:
+    """Kafka's clients take KAFKA_STORAGE_ERROR for passing: every record arrives, in order, once where that was promised."""
+    ledger = Ledger()
+    with SmallDisk(tmp_path / "disk", size_bytes=48 * MIB) as disk:
+        broker = BrokerProcess(tmp_path, prefix=disk.prefix, log_directory=disk.path / "data")
+        with broker:
+            with Connection(broker.port) as connection:
+                _create_topic(connection, "filling")
+            kinds: tuple[type[Load], ...] = (IdempotentProducer, IdempotentProducer, PatientProducer)
+            loads = [kind(kind.__name__, broker.bootstrap, ledger, PARTITIONS, seed) for seed, kind in enumerate(kinds)]
+            for load in loads:
+                load.start()
+            try:
+                _wait_until(lambda: ledger.count > 200)
+                disk.fill(leave_bytes=64 * 1024)
+                _wait_until_nothing_is_acknowledged(ledger)
+                disk.make_room()
+                for load in loads:
+                    load.finish(timeout_s=60)
+            finally:
+                for load in loads:
+                    load.abandon()
+            with Connection(broker.port) as connection:
+                for partition, bounds in bounds_of(connection, PARTITIONS).items():
+                    copy = PartitionCopy(partition)
+                    copy.extend(connection, bounds.end)
+                    entries = ledger.entries(partition, 0, ledger.marks()[partition])
+                    assert not [entry for entry in entries if not copy.holds(entry)]
+                    again = dict(duplicates(copy, may_repeat={2}))
+                    assert again.keys() <= {2}, f"{partition}: sent once, there twice: {again}"
+
+
+@needs_small_disk
 def test_a_topic_made_on_a_full_disk_is_refused_or_waits_for_room(tmp_path: Path) -> None:
     """Whether the answer is an error or not (the record may still have found room): it comes, and does not lie."""
     with SmallDisk(tmp_path / "disk", size_bytes=8 * MIB) as disk:
@@ -208,6 +272,28 @@ def _create_topic(connection: Connection, name: str) -> None:
 
 def _ask_for_topic(connection: Connection, name: str) -> Told:
     return create_topic(connection, name, partition_count=len(PARTITIONS), configs={"segment.bytes": "1048576"})
+
+
+def _answers_or_ends(broker: BrokerProcess) -> bool:
+    """Whether it answers; False when it has ended."""
+    deadline = time.monotonic() + 3 * PROMPTLY_S
+    while not answers_metadata(broker.port):
+        if not broker.is_running:
+            return False
+        assert time.monotonic() < deadline, f"neither answers nor ends:\n{broker.output}"
+        time.sleep(0.05)
+    return True
+
+
+def _wait_until_nothing_is_acknowledged(ledger: Ledger) -> None:
+    """For half a second: whoever is under way waits for room."""
+    deadline = time.monotonic() + 3 * PROMPTLY_S
+    count, since = ledger.count, time.monotonic()
+    while time.monotonic() - since < 0.5:
+        assert time.monotonic() < deadline, "the disk is full and records are acknowledged"
+        time.sleep(0.05)
+        if ledger.count != count:
+            count, since = ledger.count, time.monotonic()
 
 
 def _wait_until(holds: Callable[[], bool]) -> None:
