@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import uuid
@@ -13,16 +14,14 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
-from confluent_kafka.admin import AdminClient, NewTopic
+from interop.topics import create_topic, delete_topics
 from support.apache_kafka import ApacheKafka, why_java_is_absent
 from support.broker import BrokerProcess
 
 GIVEN = os.environ.get("OTTLA_TEST_BOOTSTRAP", "")
 APACHE_KAFKA = "apache-kafka"
-DEADLINE_S = 30
 
 
 @dataclass(frozen=True)
@@ -51,6 +50,20 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GivenBroker | S
         return
     with _new_broker(tmp_path_factory.mktemp("broker"), {}) as started:
         yield started
+        if isinstance(started, BrokerProcess):
+            assert "Traceback" not in started.output, f"the broker met a bug:\n{started.output[-20_000:]}"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _quiet_clients() -> Iterator[None]:
+    """A client that cannot reach its broker says so without end, and would bury the failure that matters."""
+    loggers = [logging.getLogger(name) for name in ("kafka", "aiokafka")]
+    before = [each.level for each in loggers]
+    for each in loggers:
+        each.setLevel(logging.CRITICAL)
+    yield
+    for each, level in zip(loggers, before, strict=True):
+        each.setLevel(level)
 
 
 @pytest.fixture
@@ -86,19 +99,13 @@ def topic_name(request: pytest.FixtureRequest) -> Callable[..., str]:
 def make_topic(bootstrap: str, topic_name: Callable[..., str]) -> Iterator[Callable[..., str]]:
     """Create a topic and tell its name: `make_topic(partitions=3, config={"retention.ms": "1000"})`."""
     made: list[str] = []
-    admin = AdminClient({"bootstrap.servers": bootstrap})
 
     def make(*, partitions: int = 1, config: dict[str, str] | None = None, word: str = "") -> str:
         name = topic_name(word)
-        wait_for_all(admin.create_topics([NewTopic(name, partitions, 1, config=config or {})]))
+        create_topic(bootstrap, name, partitions=partitions, config=config)
         made.append(name)
         return name
 
     yield make
     if made and GIVEN:  # leave a broker that others use as it was
-        for future in admin.delete_topics(made).values():
-            future.exception(DEADLINE_S)
-
-
-def wait_for_all(futures: dict[Any, Any]) -> dict[Any, Any]:
-    return {name: future.result(DEADLINE_S) for name, future in futures.items()}
+        delete_topics(bootstrap, made)

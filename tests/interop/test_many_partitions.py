@@ -56,7 +56,9 @@ def test_confluent_kafka_spreads_keys_over_many_partitions_and_reads_them_all(
         producer.produce(topic, b"value", key)
     assert producer.flush(DEADLINE_S) == 0
 
-    consumer = confluent_kafka.Consumer({"bootstrap.servers": bootstrap, "group.id": "never joined"})
+    consumer = confluent_kafka.Consumer(
+        {"bootstrap.servers": bootstrap, "group.id": "never joined", "enable.auto.commit": False}
+    )
     consumer.assign([confluent_kafka.TopicPartition(topic, each, 0) for each in range(PARTITIONS)])
     seen = Seen()
     while seen.is_short:
