@@ -17,7 +17,6 @@ from dataclasses import replace
 from random import Random
 from uuid import UUID
 
-from ..protocol.fetch import Endpoint
 from ..storage.directory import LogDirectory
 from ..storage.loading import LoadProgress, LoadReport
 from ..storage.system_files import SystemFiles
@@ -182,18 +181,9 @@ class Broker:
 
     def advertised(self, context: RequestContext) -> Listener:
         """Where clients that came in as this one did reach this node."""
-        return self._advertised(context.listener, context.reached_at)
-
-    def endpoint(self, came_in: tuple[str, str]) -> Endpoint:
-        """The same for a client that came in by a listener and a host, as one of a cluster's endpoints."""
-        address = self._advertised(*came_in)
-        rack = self.config["broker.rack"]
-        return Endpoint(self.node_id, address.host, address.port, rack if isinstance(rack, str) else None)
-
-    def _advertised(self, listener: str, reached_at: str) -> Listener:
-        bound = self.bound[listener]
+        bound = self.bound[context.listener]
         advertised = {each.name: each for each in self.config.advertised_listeners}
-        return as_reached(advertised.get(listener, bound), bound_port=bound.port, reached_at=reached_at)
+        return as_reached(advertised.get(context.listener, bound), bound_port=bound.port, reached_at=context.reached_at)
 
     async def stop(self) -> list[str]:
         """Stop in order, with everything on the disk. Returns what went wrong, in words."""

@@ -26,6 +26,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ..storage.config import LogConfig
+from .broker_settings import KAFKA_DEFAULTS
 from .listeners import Listener, advertised_listeners, broker_listeners, parse_protocols
 from .settings import BROKER_SETTINGS, TOPIC_SETTINGS, InvalidSetting, Setting, Value
 
@@ -251,9 +252,14 @@ _LOG_CONFIG_FIELDS = {
 }
 """A field of LogConfig is the topic setting of that name; the one that is the broker's is left out."""
 
+OURS_ALONE = frozenset(name for name, default in KAFKA_DEFAULTS.items() if default is None)
+
 _DEFAULT_TEXTS: Mapping[str, str] = {
-    name: text for name, setting in BROKER_SETTINGS.items() if (text := setting.format(setting.default)) is not None
+    name: text
+    for name, setting in BROKER_SETTINGS.items()
+    if name not in OURS_ALONE and (text := setting.format(setting.default)) is not None
 }
+"""Defaults that are told among a value's synonyms: Kafka's tools know of none where only we have one."""
 
 _SYNONYM_GROUPS = [topic.synonyms for topic in TOPIC_SETTINGS.values() if len(topic.synonyms) > 1]
 

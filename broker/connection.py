@@ -68,11 +68,6 @@ class Reply:
         self._connection.close(reason)
 
     @property
-    def came_in(self) -> tuple[str, str]:
-        """The listener by which the request came in, and the host under which its client reached us."""
-        return self._connection.listener, self._connection.local_host
-
-    @property
     def holds_line(self) -> bool:
         """Whether the next request must wait."""
         return self._holds and self.parts is None

@@ -25,12 +25,14 @@ from ..protocol.records import (
     BatchHeader,
     Record,
     crc_is_valid,
+    encode_record,
     iter_records,
     patch_create_time,
     patch_log_append_time,
     read_header,
     with_records,
 )
+from ..protocol.varints import read_varint, read_varlong
 
 MAGIC = 2
 SMALLEST_LEGACY_RECORD = 14  # the least length that any format's batch or message has behind its length field
@@ -213,13 +215,16 @@ def _walk(batch: memoryview, header: BatchHeader, rules: AppendRules) -> int:
     """
     records = _unfolded(batch, header, rules)
     try:
-        end, delta = walk_records(records, 0, header.record_count)
+        end, delta, last = walk_records(records, 0, header.record_count)
     except IndexError:
-        end, delta = -1, 0
+        end, delta, last = -1, 0, 0
     if end != len(records):
         raise _invalid(
             f"The records of the batch do not fill its {len(records)} bytes, or are not {header.record_count}"
         )
+    kept_compressed = header.attributes & CODEC_MASK and rules.compression in (None, header.codec)
+    if kept_compressed and _offset_delta(records, last) != header.last_offset_delta:
+        raise _invalid(f"The compressed records do not end with the offset delta {header.last_offset_delta}")
     if delta < 0:  # no record is younger than the base timestamp: rare enough to look at each
         return max(NO_TIMESTAMP, *(record.timestamp for record in _records(batch, rules)))
     return max(NO_TIMESTAMP, header.base_timestamp + delta)
@@ -234,15 +239,17 @@ def _unfolded(batch: memoryview, header: BatchHeader, rules: AppendRules) -> byt
         raise _invalid(str(error)) from error
 
 
-def walk_records(data: bytes, position: int, count: int) -> tuple[int, int]:
-    """The position behind `count` records that begin at `position`, and the largest timestamp delta from 0 on (-1: none).
+def walk_records(data: bytes, position: int, count: int) -> tuple[int, int, int]:
+    """Follow `count` records that begin at `position`: the position behind them, the largest timestamp delta from 0 on (-1:
+    none), and the position of the last one.
 
     IndexError where there are fewer. The one loop over records that every batch pays for, so it is written for speed: a
     record begins with its size and, behind its attributes byte, its timestamp delta, both zigzag varints, mostly of one or
     two bytes. Deltas are compared as they are encoded: an even number is twice a delta that is not negative.
     """
-    largest = -2
+    largest, start = -2, position
     for _ in range(count):
+        start = position
         size = data[position]
         position += 1
         if size >= 0x80:
@@ -262,7 +269,15 @@ def walk_records(data: bytes, position: int, count: int) -> tuple[int, int]:
         if delta > largest and not delta & 1:
             largest = delta
         position += size >> 1
-    return position, largest >> 1
+    return position, largest >> 1, start
+
+
+def _offset_delta(data: bytes, position: int) -> int:
+    """The offset delta of the record at `position`."""
+    _, position = read_varint(data, position)  # size
+    _, position = read_varlong(data, position + 1)  # attributes, timestamp delta
+    delta, _ = read_varint(data, position)
+    return delta
 
 
 def _longer_varint(data: bytes, position: int, value: int) -> tuple[int, int]:
@@ -332,7 +347,18 @@ def _check_timestamps(batch: memoryview, largest_timestamp: int, rules: AppendRu
 def _recompress(batch: memoryview, header: BatchHeader, rules: AppendRules, partition: str) -> memoryview:
     """The same records in the topic's codec; a batch of its own memory, which must still fit."""
     assert rules.compression is not None
-    packed = compress(rules.compression, _unfolded(batch, header, rules), rules.compression_level)
+    packed = compress(rules.compression, _numbered(batch, header, rules), rules.compression_level)
     made = with_records(batch, packed, rules.compression)
     _check_size(len(made), rules, partition)
     return memoryview(made)
+
+
+def _numbered(batch: memoryview, header: BatchHeader, rules: AppendRules) -> bytes:
+    """The bytes of the records, with offset deltas from 0 on: mostly as they are, for clients number them so."""
+    records = _records(batch, rules)
+    if records[-1].offset == header.last_offset:
+        return _unfolded(batch, header, rules)
+    return b"".join(
+        encode_record(record.timestamp - header.base_timestamp, delta, record.key, record.value, record.headers)
+        for delta, record in enumerate(records)
+    )

@@ -16,7 +16,7 @@ Versions 12 and later are flexible (KIP-482). Source: FetchRequest.json, FetchRe
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Protocol
 from uuid import UUID
 
 from .errors import ErrorCode, MalformedMessage
@@ -40,7 +40,6 @@ TOPIC_IDS_FROM = 13
 SESSIONS_FROM = 7
 REPLICA_ID_UNTIL = 14
 REPLICA_STATE_TAG = 1
-ENDPOINTS_FROM = 16
 
 _HEAD = struct.Struct(">iiib")  # max wait, min bytes, max bytes, isolation level
 _SESSION = struct.Struct(">ii")
@@ -106,26 +105,13 @@ class FetchAnswer:
     current_leader: tuple[int, int] | None = None
 
 
-class Endpoint(NamedTuple):
-    """Where a node can be reached."""
-
-    node_id: int
-    host: str
-    port: int
-    rack: str | None
-
-
 @dataclass(slots=True)
 class FetchResponse:
-    """A Fetch response; `topics` pairs a topic with its answers, in the order they are sent.
-
-    `endpoints` are those of the current leaders that the answers name, for clients that asked another node (from v16).
-    """
+    """A Fetch response; `topics` pairs a topic with its answers, in the order they are sent."""
 
     error: ErrorCode = ErrorCode.NONE
     session_id: int = 0
     topics: list[tuple[TopicKey, list[FetchAnswer]]] = field(default_factory=list)
-    endpoints: list[Endpoint] = field(default_factory=list)
 
 
 def read_request(frame: Frame, position: int, version: int) -> FetchRequest:
@@ -274,7 +260,7 @@ def write_response(response: FetchResponse, version: int) -> list[Part]:
         if flexible:
             out += b"\0"
     if flexible:
-        out += _endpoint_tags(response.endpoints) if version >= ENDPOINTS_FROM else b"\0"
+        out += b"\0"
     parts.append(bytes(out))
     return parts
 
@@ -326,19 +312,3 @@ def _answer_tags(answer: FetchAnswer) -> bytes:
     if answer.current_leader is not None:
         tags.append(b"\x01\x09" + struct.pack(">ii", *answer.current_leader) + b"\0")
     return bytes((len(tags),)) + b"".join(tags)
-
-
-def _endpoint_tags(endpoints: list[Endpoint]) -> bytes:
-    """Tag 0 of the response: the endpoints of the leaders."""
-    if not endpoints:
-        return b"\0"
-    packed = b"".join(
-        INT32.pack(each.node_id)
-        + pack_compact_string(each.host)
-        + INT32.pack(each.port)
-        + pack_compact_string(each.rack)
-        + b"\0"
-        for each in endpoints
-    )
-    value = _compact_count(len(endpoints)) + packed
-    return b"\x01\x00" + pack_uvarint(len(value)) + value

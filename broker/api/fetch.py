@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 from ...protocol.errors import ErrorCode, KafkaError
 from ...protocol.fetch import (
     FLEXIBLE_FROM,
+    SESSIONS_FROM,
     TOPIC_IDS_FROM,
     FetchAnswer,
     FetchPartition,
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 READ_UNCOMMITTED, READ_COMMITTED = ISOLATION_LEVELS = (0, 1)
 LEADER_TOLD_FROM = 16
 LEADER_TOLD_WITH = frozenset({ErrorCode.NOT_LEADER_OR_FOLLOWER, ErrorCode.FENCED_LEADER_EPOCH})
-"""Errors that come, from version 16 on, with the leader and where it can be reached (KIP-951)."""
+"""Errors that come, from version 16 on, with the leader (KIP-951)."""
 
 NONE_UNREADABLE: frozenset[Partition] = frozenset()
 
@@ -59,6 +60,9 @@ def serve(broker: Broker, header: RequestHeader, frame: memoryview, reply: Reply
     """Serve one Fetch request; completes `reply` now, or after a wait."""
     version = header.api_version
     request = read_request(frame, header.body_position, version)
+    if request.isolation_level not in ISOLATION_LEVELS and version >= SESSIONS_FROM:
+        _send(header, FetchResponse(ErrorCode.INVALID_REQUEST), reply)
+        return
     try:
         context = broker.fetch_sessions.begin(
             request, uses_topic_ids=version >= TOPIC_IDS_FROM, now_ms=broker.clock.now_ms()
@@ -86,7 +90,6 @@ class _Fetch:
         "_reply",
         "_request",
         "_size_bytes",
-        "_tells_leader",
         "_unhappy",
         "_unreadable",
         "_waited",
@@ -108,7 +111,6 @@ class _Fetch:
         self._size_bytes = 0
         self._unhappy = False
         self._waited = False
-        self._tells_leader = False
         self._cold: tuple[Partition, FetchPartition]
         self._unreadable: frozenset[Partition] | set[Partition] = NONE_UNREADABLE
 
@@ -176,7 +178,8 @@ class _Fetch:
         partition = self._broker.partitions.find(topic, wanted.index)
         if partition is None:
             self._unhappy = True
-            return FetchAnswer(wanted.index, self._why_missing(topic, wanted.index), aborted=[]), 0
+            code = self._why_missing(topic, wanted.index)
+            return FetchAnswer(wanted.index, code, aborted=None if self._waited else []), 0
         try:
             answer = self._outline(partition, wanted)
             if answer.diverging is not None:
@@ -202,7 +205,6 @@ class _Fetch:
         answer = FetchAnswer(index, code)
         if code in LEADER_TOLD_WITH and self._header.api_version >= LEADER_TOLD_FROM:
             answer.current_leader = (self._broker.node_id, partition.leader_epoch)
-            self._tells_leader = True
         return answer
 
     def _why_missing(self, topic: TopicKey, index: int) -> ErrorCode:
@@ -232,8 +234,7 @@ class _Fetch:
 
     def _answer(self, answers: Answers) -> None:
         selected = self._context.select(answers)
-        endpoints = [self._broker.endpoint(self._reply.came_in)] if self._tells_leader else []
-        response = FetchResponse(ErrorCode.NONE, self._context.session_id, _by_topic(selected), endpoints)
+        response = FetchResponse(ErrorCode.NONE, self._context.session_id, _by_topic(selected))
         _send(self._header, response, self._reply)
 
 

@@ -11,7 +11,6 @@ read records, so it is done by a thread; the ends are known without.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from typing import TYPE_CHECKING
 
 from ...protocol.apis import ApiKey
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
 LATEST, EARLIEST, MAX_TIMESTAMP = -1, -2, -3
 EARLIEST_LOCAL, LATEST_TIERED, EARLIEST_PENDING_UPLOAD = -4, -5, -6
-READ_COMMITTED = 1
+READ_UNCOMMITTED, READ_COMMITTED = ISOLATION_LEVELS = (0, 1)
 UNKNOWN = -1
 
 OLDEST_VERSION = {MAX_TIMESTAMP: 7, EARLIEST_LOCAL: 8, LATEST_TIERED: 9, EARLIEST_PENDING_UPLOAD: 11}
@@ -34,16 +33,19 @@ OLDEST_VERSION = {MAX_TIMESTAMP: 7, EARLIEST_LOCAL: 8, LATEST_TIERED: 9, EARLIES
 
 async def handle(broker: Broker, context: RequestContext, request: Message) -> Message:
     """Answer each partition on its own; one that is named twice is refused, once (INVALID_REQUEST)."""
-    named = Counter((topic.name, each.partition_index) for topic in request.topics for each in topic.partitions)
-    topics = []
+    asked: dict[str, dict[int, list[Message]]] = {}
     for topic in request.topics:
-        partitions = []
-        for each in {each.partition_index: each for each in topic.partitions}.values():
-            if named[topic.name, each.partition_index] > 1:
-                partitions.append(_refusal(each.partition_index, ErrorCode.INVALID_REQUEST))
-            else:
-                partitions.append(await _answer(broker, context, request.isolation_level, topic.name, each))
-        topics.append(Message(name=topic.name, partitions=partitions))
+        for each in topic.partitions:
+            asked.setdefault(topic.name, {}).setdefault(each.partition_index, []).append(each)
+    topics = []
+    for name, partitions in asked.items():
+        answers = [
+            await _answer(broker, context, request.isolation_level, name, wanted[0])
+            if len(wanted) == 1 and request.isolation_level in ISOLATION_LEVELS
+            else _refusal(index, ErrorCode.INVALID_REQUEST)
+            for index, wanted in partitions.items()
+        ]
+        topics.append(Message(name=name, partitions=answers))
     return Message(topics=topics)
 
 

@@ -61,7 +61,7 @@ def test_a_good_batch_passes_as_the_same_memory() -> None:
 @given(st.lists(st.binary(max_size=20_000), min_size=1, max_size=8))
 def test_size_prefixes_lead_from_record_to_record(values: list[bytes]) -> None:
     data = bytes(batch(*values))
-    assert walk_records(data, RECORD_BATCH_OVERHEAD, len(values)) == (len(data), 0)
+    assert walk_records(data, RECORD_BATCH_OVERHEAD, len(values))[:2] == (len(data), 0)
 
 
 @given(st.lists(st.integers(-(2**62), 2**62), min_size=1, max_size=8))
@@ -146,6 +146,15 @@ def test_a_count_and_span_that_the_records_do_not_bear_out_are_an_invalid_record
     data = batch(b"a", b"b")
     data[23:27] = (count - 1).to_bytes(4, "big")
     assert refusal(patched(data, 57, count.to_bytes(4, "big"))).code is ErrorCode.INVALID_RECORD
+
+
+def test_compressed_records_must_end_where_the_batch_says() -> None:
+    builder = BatchBuilder(Codec.GZIP)
+    builder.append(NOW_MS, None, b"a")
+    builder.append(NOW_MS, None, b"b", offset=5)
+    data = builder.build()
+    data[23:27] = (1).to_bytes(4, "big")
+    assert refusal(sealed(data)).code is ErrorCode.INVALID_RECORD
 
 
 def test_clients_may_not_write_control_batches() -> None:

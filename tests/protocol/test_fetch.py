@@ -13,7 +13,6 @@ from kio.index import load_request_schema, load_response_schema
 from kio.serial import entity_reader, entity_writer
 from ottla.protocol.errors import ErrorCode, MalformedMessage
 from ottla.protocol.fetch import (
-    Endpoint,
     FetchAnswer,
     FetchPartition,
     FetchRequest,
@@ -163,17 +162,13 @@ def joined(parts: list[object]) -> bytes:
 @given(st.data(), st.sampled_from(VERSIONS), int32)
 def test_a_response_is_what_kio_reads(data: st.DataObject, version: int, session_id: int) -> None:
     topics = data.draw(st.lists(st.tuples(topic_keys(version), st.lists(answers, max_size=3)), max_size=3))
-    endpoints = data.draw(st.lists(st.builds(Endpoint, int32, names, int32, st.none() | names), max_size=2))
-    parts = write_response(FetchResponse(ErrorCode.NONE, session_id, topics, endpoints), version)
+    parts = write_response(FetchResponse(ErrorCode.NONE, session_id, topics), version)
     body = joined(list(parts))
     assert size_of(parts) == len(body)
     entity, size = entity_reader(load_response_schema(1, version))(body, 0)
     assert size == len(body)
     if version >= 7:
         assert entity.session_id == session_id
-    if version >= 16:
-        told = [Endpoint(each.node_id, each.host, each.port, each.rack) for each in entity.node_endpoints]
-        assert told == endpoints
     for (topic, expected), read in zip(topics, entity.responses, strict=True):
         assert (read.topic_id if isinstance(topic, uuid.UUID) else read.topic) == topic
         for answer, partition in zip(expected, read.partitions, strict=True):
