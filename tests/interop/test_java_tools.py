@@ -105,7 +105,6 @@ def test_config_command_describes_and_alters_the_brokers(bootstrap: str) -> None
         configs(bootstrap, "--alter", *of_all, "--delete-config", "log.retention.ms")
     everything = configs(bootstrap, "--describe", "--entity-type", "brokers", "--entity-name", "1", "--all")
     assert "  node.id=1 sensitive=false synonyms={" in everything
-    assert "  broker.id=1 sensitive=false synonyms={STATIC_BROKER_CONFIG:broker.id=1" in everything
     assert "log.retention.ms=null sensitive=false synonyms={}" in everything
 
 
