@@ -3,7 +3,7 @@
 
 def main() -> None:
     """Run the command line; everything else is imported only when a command needs it."""
-    from .cli.app import run
+    from .cli.running import run
 
     run()
 

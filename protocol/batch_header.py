@@ -28,8 +28,7 @@ from collections.abc import Iterator
 from enum import IntEnum
 from typing import NamedTuple
 
-from crc32c import crc32c
-
+from .checksum import crc32c
 from .compression import Codec
 from .errors import MalformedMessage
 

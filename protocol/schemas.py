@@ -19,10 +19,12 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import sys
 import types
 import typing
 from dataclasses import dataclass
 from enum import Enum, auto
+from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
 from uuid import UUID
@@ -174,14 +176,32 @@ def has_records(schema: Struct) -> bool:
     )
 
 
+@cache
+def _import_kio_lightly() -> None:
+    """Import kio's base without Hypothesis, which it looks for and imports where it is installed.
+
+    That is where tests are, and there it would cost a broker 200 ms and 13 MB, the largest part of its start. A None in
+    `sys.modules` is Python's own way to say that a module is not to be had; kio then goes on without.
+    """
+    if "hypothesis" in sys.modules or "kio.static.primitive" in sys.modules:
+        return
+    sys.modules["hypothesis"] = None  # type: ignore[assignment]
+    try:
+        import_module("kio.static.primitive")
+    finally:
+        del sys.modules["hypothesis"]
+
+
 def versions_of(api: ApiKey) -> list[int]:
     """The versions of an API that kio has, in order."""
+    _import_kio_lightly()
     package = import_module(f"kio.schema.{api.name.lower()}")
     names = (module.name for module in iter_modules(package.__path__))
     return sorted(int(name[1:]) for name in names if name[0] == "v" and name[1:].isdigit())
 
 
 def _entity(api: ApiKey, version: int, direction: Direction) -> type:
+    _import_kio_lightly()
     module = import_module(f"kio.schema.{api.name.lower()}.v{version}.{direction.value}")
     wanted = (api.name + direction.name).replace("_", "").lower()
     for name, value in vars(module).items():

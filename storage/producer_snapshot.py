@@ -17,8 +17,7 @@ from __future__ import annotations
 
 import struct
 
-from crc32c import crc32c
-
+from ..protocol.checksum import crc32c
 from .producers import MAX_SEQUENCE, NO_OFFSET, NO_SEQUENCE, Producer, ProducerStates, Remembered
 
 VERSION = 1

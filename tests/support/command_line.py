@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from unittest import mock
 
-from ottla.cli.app import run
+from ottla.cli.running import run
 
 
 @dataclass(frozen=True)
