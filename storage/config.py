@@ -36,3 +36,8 @@ class LogConfig:
     def deletes(self) -> bool:
         """Whether old segments go by age and size; a log that is only compacted keeps them."""
         return "delete" in self.cleanup_policy
+
+    @property
+    def compacts(self) -> bool:
+        """Whether older records of a key go; such a log has gaps between its offsets."""
+        return "compact" in self.cleanup_policy

@@ -31,10 +31,11 @@ class _Doomed(NamedTuple):
 class DeletedSegments:
     """Segments that left the log, in the order they did."""
 
-    __slots__ = ("_doomed", "_files")
+    __slots__ = ("_directory", "_doomed", "_files")
 
-    def __init__(self, files: Files) -> None:
+    def __init__(self, files: Files, directory: str) -> None:
         self._files = files
+        self._directory = directory
         self._doomed: deque[_Doomed] = deque()
 
     def add(self, segments: list[Segment], *, due_ms: int) -> None:
@@ -46,6 +47,9 @@ class DeletedSegments:
     def remove_due(self, now_ms: int) -> int:
         """Remove what is due; returns how many segments. OSError leaves the rest for the next time."""
         count = 0
+        if self._doomed and self._doomed[0].due_ms <= now_ms:
+            # A file that is gone cannot tell recovery that what came before it was deleted, too.
+            self._files.sync_directory(self._directory)
         while self._doomed and self._doomed[0].due_ms <= now_ms:
             segment = self._doomed[0].segment
             segment.remove(Mark.DELETED)

@@ -15,11 +15,17 @@ second sync that succeeds would be a lie.
 
 from __future__ import annotations
 
+import errno
+import logging
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from .files import FileClosed, Files
+from .names import SYNC_FAILED_FILE
 from .segment import Segment
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, eq=False)
@@ -35,9 +41,19 @@ class Flush:
     snapshots: list[str]  # paths
     epochs: tuple[str, bytes] | None  # path and content of the leader epoch file
     names: bool  # files were created, renamed or removed
+    distrusted: bool = False  # the log was poisoned since this began
 
     def run(self) -> None:
         """Make it durable (any thread). OSError: some of it may be lost, the log must take no more writes."""
+        try:
+            self._sync()
+        except OSError:
+            leave_sync_mark(self.files, self.directory)
+            raise
+        if self.distrusted:
+            raise OSError(errno.EIO, "another sync of this log failed, so that this one proves nothing", self.directory)
+
+    def _sync(self) -> None:
         for segment in self.sealed:
             _unless_deleted(segment, segment.sync_with_indexes)
         if self.active is not None:
@@ -57,6 +73,22 @@ class Flush:
             return  # retention or a newer start took it meanwhile; recovery will not miss it
         finally:
             file.close()
+
+
+def leave_sync_mark(files: Files, directory: str) -> None:
+    """Tell the next opening, in this same life of the machine, not to believe the page cache.
+
+    After a failed sync Linux goes on showing what was written, calls it clean and never writes it: a process that only
+    found it there would take it for durable. When the machine restarts, mark and page cache are gone together, so
+    the mark itself need not be synced.
+    """
+    mark = files.open(os.path.join(directory, SYNC_FAILED_FILE))
+    try:
+        mark.truncate(0)
+    except OSError as error:
+        _log.error("%s: %s while noting that a sync failed", directory, error)
+    finally:
+        mark.close()
 
 
 def _unless_deleted(segment: Segment, sync: Callable[[], None]) -> None:
@@ -81,9 +113,9 @@ class Unsynced:
         self.names = names
 
     def sealed(self, segment: Segment) -> None:
-        """A segment will not grow any more."""
-        if segment.unsynced:
-            self._sealed.append(segment)
+        """A segment will not grow any more: its indexes were completed, and are to be synced, too."""
+        segment.unsynced = True
+        self._sealed.append(segment)
         self.names = True
 
     def gone(self, segments: list[Segment]) -> None:
@@ -125,6 +157,11 @@ class Unsynced:
         self._sealed = []
         self._flushes.append(flush)
         return flush
+
+    def distrust(self) -> None:
+        """A sync failed: the system may call clean what it could not write, and others then succeed for nothing."""
+        for flush in self._flushes:
+            flush.distrusted = True
 
     def under_way(self) -> list[Flush]:
         """Flushes that were begun and not finished."""

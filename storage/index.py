@@ -87,8 +87,8 @@ class _Index(Generic[Entry]):
 
     def is_full(self, max_bytes: int) -> bool:
         """Whether another entry would make it larger than `max_bytes`."""
-        size = self.layout.size
-        return len(self._waiting) + (self._written_count + 1) * size > max_bytes
+        self._load()
+        return len(self._waiting) + (self._written_count + 1) * self.layout.size > max_bytes
 
     def write(self) -> None:
         """Put what waits into the file (not synced). OSError leaves it waiting."""
@@ -161,7 +161,7 @@ class _Index(Generic[Entry]):
     def _without_zero_tail(self, count: int) -> int:
         """Where the zero tail begins; there is one exactly when the last entry (but slot 0) is zero."""
         low, high = 1, count  # entries below `low` are real, those from `high` on are zero or absent
-        if count <= 1 or not self._is_zero(count - 1):
+        if not count or not self._is_zero(count - 1):
             return count
         while low < high:
             middle = (low + high) // 2

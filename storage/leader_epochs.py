@@ -39,6 +39,10 @@ class LeaderEpochs:
         """The newest epoch, -1 when there is none."""
         return self._entries[-1].epoch if self._entries else UNDEFINED_EPOCH
 
+    def first_offset(self, default: int) -> int:
+        """Where the oldest known epoch begins; the default if none is known."""
+        return self._entries[0].start_offset if self._entries else default
+
     def assign(self, epoch: int, start_offset: int) -> None:
         """Epoch `epoch` writes from `start_offset` on. Entries that contradict it, later ones, go."""
         assert epoch >= 0, epoch

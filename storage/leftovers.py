@@ -1,8 +1,9 @@
 """Files that a crash left half-way between two states, brought to one of them.
 
-`.deleted` files go. So do index files without a log. What Apache Kafka's cleaner left is brought to an end
-the way Kafka does it (`LogLoader.removeTempFilesAndCollectSwapFiles`): compaction writes `.cleaned` files,
-renames them to `.swap`, the newest segment first, puts the old segments away, and takes the `.swap` off. So
+`.deleted` files go, at the very end (`Loader` explains why). Index files without a log go at once. What
+Apache Kafka's cleaner left is brought to an end the way Kafka does it
+(`LogLoader.removeTempFilesAndCollectSwapFiles`): compaction writes `.cleaned` files, renames them to
+`.swap`, the newest segment first, puts the old segments away, and takes the `.swap` off. So
 
 - a `.cleaned` file means the renaming was not done: it goes, and so do the `.swap` files from its offset on,
 - a `.swap` file without one is whole: the old segments in its range go, and it takes their place.
@@ -21,18 +22,22 @@ from .names import FileName, Kind, Mark, file_name, parse_file_name
 def clear_leftovers(files: Files, directory: str) -> tuple[set[str], list[str]]:
     """Returns the names that are in the folder afterwards, and those that were removed."""
     names = set(files.list_files(directory))
-    parsed = {name: each for name in names if (each := parse_file_name(name)) is not None}
-    doomed = [name for name, each in parsed.items() if each.mark in (Mark.DELETED, Mark.CLEANED)]
+    parsed = _parse(names)
+    doomed = [name for name, each in parsed.items() if each.mark is Mark.CLEANED]
     swaps = [each for each in parsed.values() if each.mark is Mark.SWAP]
     if swaps:
         _finish_swaps(files, directory, swaps, parsed, doomed)
         names = set(files.list_files(directory))
-        parsed = {name: each for name in names if (each := parse_file_name(name)) is not None}
+        parsed = _parse(names)
     doomed += [name for name, each in parsed.items() if _is_orphan(each, names)]
     removed = sorted(set(doomed))
     for name in removed:
         files.remove(os.path.join(directory, name))
     return names.difference(removed), removed
+
+
+def _parse(names: set[str]) -> dict[str, FileName]:
+    return {name: each for name in names if (each := parse_file_name(name)) is not None}
 
 
 def _is_orphan(name: FileName, names: set[str]) -> bool:

@@ -39,7 +39,7 @@ from .config import LogConfig
 from .deletion import DeletedSegments, SweepResult
 from .file_slice import FileSlice
 from .files import FileClosed, Files, is_disk_full
-from .flush import Flush, Unsynced
+from .flush import Flush, Unsynced, leave_sync_mark
 from .index import TimestampOffset
 from .intake import Intake, stamp, take_apart
 from .leader_epochs import LeaderEpochs
@@ -232,6 +232,7 @@ class Log:
         """The bytes of a failed write that did arrive must not stay: the next append begins where this one
         did.
         """
+        active.unsynced = True
         try:
             active.undo_write()
         except OSError as second:
@@ -297,6 +298,7 @@ class Log:
                 ErrorCode.KAFKA_STORAGE_ERROR, f"{self.directory} takes no more writes: {reason}"
             )
             _log.error("%s", self.poisoned.message)
+            self._unsynced.distrust()
 
     # --- reading
 
@@ -375,24 +377,24 @@ class Log:
         """
         if self.poisoned is not None:
             return None
-        epochs = None
-        if self.leader_epochs.dirty:
-            epochs = (
-                os.path.join(self.directory, LEADER_EPOCH_FILE),
-                encode_epochs(self.leader_epochs.entries),
-            )
-            self.leader_epochs.dirty = False
+        epochs = self._take_epochs() if self.leader_epochs.dirty else None
         snapshots = self._snapshots.take_unsynced()
         return self._unsynced.begin(
             self._files, self.directory, self._segments.active, snapshots=snapshots, epochs=epochs
         )
+
+    def _take_epochs(self) -> tuple[str, bytes]:
+        """The leader epoch file's path and content, which the caller is about to write."""
+        self.leader_epochs.dirty = False
+        return os.path.join(self.directory, LEADER_EPOCH_FILE), encode_epochs(self.leader_epochs.entries)
 
     def finish_flush(self, flush: Flush, error: Exception | None = None) -> None:
         """What came of `flush.run`: nothing raised moves the recovery point, an error poisons the log."""
         self._unsynced.finish(flush, worked=error is None)
         if error is not None:
             self._poison(f"sync failed: {error}")
-            return
+        if self.poisoned is not None:
+            return  # also a sync that worked proves nothing after one that did not
         self.recovery_point = max(self.recovery_point, flush.end_offset)
 
     def flush(self) -> None:
@@ -465,9 +467,9 @@ class Log:
         count = expired_count(ages, config=self.config, log_start_offset=start, now_ms=now_ms)
         if count == len(ages):
             self.roll(now_ms)
-            # The old names may go only when the new one is sure to stay: the log's end is in it.
-            self._files.sync_directory(self.directory)
         if count:
+            # The old names may go only when those that stay are sure to: the log's end may be in one of them.
+            self._files.sync_directory(self.directory)
             self._delete(self._segments.drop_first(count), now_ms)
         return count, sum(each.size_bytes for each in ages[:count])
 
@@ -476,7 +478,7 @@ class Log:
         if first_offset > self.log_start_offset:
             self._begin_at(first_offset)
         self._unsynced.gone(gone)
-        self._deleted = self._deleted or DeletedSegments(self._files)
+        self._deleted = self._deleted or DeletedSegments(self._files, self.directory)
         self._deleted.add(gone, due_ms=now_ms + self.config.file_delete_delay_ms)
         self._snapshots.drop(lambda offset: offset < first_offset)
 
@@ -493,6 +495,7 @@ class Log:
         try:
             self._truncate(max(offset, self._segments.first.base_offset))
         except OSError as error:
+            leave_sync_mark(self._files, self.directory)
             self._poison(f"truncating to {offset} failed: {error}")
             raise self._refusal(error) from error
 
@@ -512,7 +515,7 @@ class Log:
         self._snapshots.drop(lambda snapshot: snapshot > end_offset)
         rebuild_producers(self._segments, self.producers, self._snapshots, end_offset, _log.warning)
         active.log.sync()
-        self._files.sync_directory(self.directory)
+        self._files.replace_bytes(*self._take_epochs())  # syncs the folder, too
 
     # --- the end
 
@@ -540,7 +543,6 @@ class Log:
         except OSError as error:
             raise self._refusal(error) from error
         if active.unsynced or active.indexes_unsynced:
-            active.unsynced = True
             self._unsynced.sealed(active)
         for flush in self._unsynced.under_way():
             self._run(flush)  # perhaps for the second time: there is no waiting for another thread here

@@ -10,6 +10,7 @@
     <any of these>.swap               compaction was putting it in place
     leader-epoch-checkpoint           which leader epoch began where
     partition.metadata                the topic id
+    .sync-failed                      ours: what the page cache shows may not be what the disk has
 
 Twenty digits, so that names sort as offsets do. Kafka's class: `LogFileUtils`.
 """
@@ -21,6 +22,7 @@ from enum import Enum
 from typing import NamedTuple
 
 LEADER_EPOCH_FILE = "leader-epoch-checkpoint"
+SYNC_FAILED_FILE = ".sync-failed"
 
 _NAME = re.compile(
     r"(?P<base>\d{20})\.(?P<kind>log|index|timeindex|txnindex|snapshot)(?:\.(?P<mark>deleted|cleaned|swap))?",

@@ -47,8 +47,6 @@ class RecoveryReport:
     def lines(self) -> list[str]:
         """For a person, one finding a line; leftovers are not worth one."""
         said = [str(each) for each in self.dropped]
-        said += [
-            f"the segment from offset {base} on was dropped, it lay behind a cut" for base in self.dropped_segments
-        ]
+        said += [f"the segment from offset {base} on was dropped" for base in self.dropped_segments]
         said += [f"{path}: indexes built again, {why}" for path, why in self.rebuilt_indexes]
         return said + self.notes

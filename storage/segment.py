@@ -26,7 +26,7 @@ import os
 from collections.abc import Iterator
 
 from ..protocol.batch_header import BatchHeader
-from .batches import Located, Place, iter_headers, walk_to
+from .batches import SCAN_CHUNK_BYTES, Located, Place, iter_headers, walk_to
 from .config import LogConfig
 from .file_slice import FileSlice
 from .files import Data, Files, is_disk_full
@@ -231,6 +231,19 @@ class Segment:
         except OSError as error:
             if not is_disk_full(error):
                 raise
+
+    def distrust_disk(self) -> None:
+        """Whatever the files show, nothing of them is known to be on the disk."""
+        self.unsynced = self.offset_index.unsynced = self.time_index.unsynced = True
+
+    def write_again(self) -> None:
+        """Write the log's bytes over themselves and sync them, so that they are on the disk, and not only
+        in memory.
+        """
+        for position in range(0, self.size_bytes, SCAN_CHUNK_BYTES):
+            size_bytes = min(SCAN_CHUNK_BYTES, self.size_bytes - position)
+            self.log.write(self.log.read(size_bytes, position), position)
+        self.log.sync()
 
     def sync_with_indexes(self) -> None:
         """Have all of it on the disk (any thread, when the segment does not grow any more). OSError: the

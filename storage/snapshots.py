@@ -14,7 +14,7 @@ from collections.abc import Callable
 from . import producer_snapshot
 from .files import Files
 from .names import Kind, file_name
-from .producers import ProducerStates
+from .producers import Producer, ProducerStates
 
 
 class Snapshots:
@@ -41,8 +41,11 @@ class Snapshots:
         try:
             file.truncate(0)
             file.write(producer_snapshot.encode(producers), 0)
-        finally:
+        except OSError:
             file.close()
+            self._files.remove(self.path(offset))
+            raise
+        file.close()
         self.offsets.append(offset)
         self._unsynced.append(offset)
         return True
@@ -56,17 +59,27 @@ class Snapshots:
     def restore(self, producers: ProducerStates, complain: Callable[[str], None]) -> None:
         """Set `producers` to the newest snapshot that checks. Damaged ones are told of and removed."""
         while self.offsets:
-            path = self.path(self.offsets[-1])
-            try:
-                entries = producer_snapshot.decode(self._files.read_bytes(path))
-            except producer_snapshot.CorruptSnapshot as error:
-                complain(f"{path} {error}: not used")
-                self.drop(lambda offset: offset == self.offsets[-1])
+            newest = self.offsets[-1]
+            entries = self._read(newest, complain)
+            if entries is None:
+                self.drop(lambda offset: offset == newest)  # noqa: B023 - called at once
                 continue
             for producer_id, producer in entries:
                 producers.restore(producer_id, producer)
-            producers.end_offset = self.offsets[-1]
+            producers.end_offset = newest
             return
+
+    def drop_damaged(self, complain: Callable[[str], None]) -> list[int]:
+        """Remove every snapshot that does not check; returns their offsets."""
+        return self.drop(lambda offset: self._read(offset, complain) is None)
+
+    def _read(self, offset: int, complain: Callable[[str], None]) -> list[tuple[int, Producer]] | None:
+        path = self.path(offset)
+        try:
+            return producer_snapshot.decode(self._files.read_bytes(path))
+        except producer_snapshot.CorruptSnapshot as error:
+            complain(f"{path} {error}: not used")
+            return None
 
     def drop(self, goes: Callable[[int], bool]) -> list[int]:
         """Remove the files of the offsets for which `goes` is true; returns these."""

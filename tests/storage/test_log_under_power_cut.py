@@ -155,7 +155,7 @@ class LogUnderPowerCut(RuleBasedStateMachine):
                 error = failure
 
         if self.powered(run):
-            assert error is None or self.sync_will_fail or self.disk_is_full
+            assert error is None or self.sync_will_fail or self.disk_is_full or self.log.poisoned
             self.sync_will_fail = self.sync_will_fail and error is None
             self.log.finish_flush(flush, error)
             if error is None:
