@@ -3,6 +3,7 @@
     python -m bench.start                         Ottla
     python -m bench.start --peer                  and Apache Kafka beside it (Java 17; the first time also Maven)
     python -m bench.start --runs 5 --partitions 1000 --json start.json
+    python -m bench.start --python ~/clean/bin/python     as a user has it: kio imports hypothesis if it is there
 
 A start is timed from exec to the first answered Metadata, over a new TCP connection for every try.  Memory is what
 the kernel calls resident, processor time what it charged to the process, as a share of one core (Linux).  Everything
@@ -22,6 +23,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -216,13 +218,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.start", description=__doc__.partition("\n")[0])
     parser.add_argument("--runs", type=int, default=15, help="starts that a median is taken of [15]")
     parser.add_argument("--partitions", type=int, default=10_000, help="0 leaves those figures out [10000]")
+    parser.add_argument("--python", default=sys.executable, help="the interpreter that runs Ottla [this one]")
     parser.add_argument("--peer", action="store_true", help="measure Apache Kafka, too")
     parser.add_argument(
         "--peer-partitions", type=int, default=0, help="partitions for Apache Kafka, which takes long [0]"
     )
     parser.add_argument("--json", type=Path, help="write all values to this file")
     asked = parser.parse_args(arguments)
-    columns = {"Ottla": measure(BrokerProcess, runs=asked.runs, partitions=asked.partitions)}
+    make = partial(BrokerProcess, python=asked.python)
+    columns = {"Ottla": measure(make, runs=asked.runs, partitions=asked.partitions)}
     if asked.peer:
         reason = why_java_is_absent()
         if reason is not None:

@@ -38,6 +38,7 @@ class BrokerProcess:
 
     Leaving the context stops it cleanly, or kills it when the test failed.
     `settings` go to `ottla serve --set`; `prefix` is put in front of the command (`nsenter …`, `prlimit …`).
+    `python` is the interpreter, if not the tests' own.
     The process dies with the test process, however that ends, where `setpriv` exists (Linux).
     """
 
@@ -49,6 +50,7 @@ class BrokerProcess:
         port: int | None = None,
         prefix: Sequence[str] = (),
         arguments: Sequence[str] = (),
+        python: str = sys.executable,
         log_directory: Path | None = None,
     ) -> None:
         self.directory = directory
@@ -57,6 +59,7 @@ class BrokerProcess:
         self.settings = dict(settings or {})
         self._prefix = tuple(prefix)
         self._arguments = tuple(arguments)
+        self._python = python
         self._process: subprocess.Popen[bytes] | None = None
         self._output_start = 0
 
@@ -133,7 +136,7 @@ class BrokerProcess:
             **self.settings,
         }
         sets = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
-        serve = [sys.executable, "-m", "ottla", "serve", *sets, *self._arguments]
+        serve = [self._python, "-m", "ottla", "serve", *sets, *self._arguments]
         return [*_die_with_parent(), *self._prefix, *serve]
 
     def wait_until_it_answers(self, *, timeout_s: float = 30) -> float:
