@@ -86,6 +86,9 @@ class Setting:
     def parse(self, text: str) -> Value:
         """The checked value of `text`, or InvalidSetting."""
         value = _PARSERS[self.type](self.name, text)
+        if isinstance(self.check, Entries):
+            assert isinstance(value, tuple), f"{self.name} is not a list"
+            value = tuple(dict.fromkeys(value))
         if self.check is not None:
             self.check(self.name, value)
         return value
@@ -227,20 +230,27 @@ def not_empty(name: str, value: Value) -> None:
         raise invalid(name, value, "String must be non-empty")
 
 
-def entries(*words: str, may_be_empty: bool = True) -> Check:
-    """A list whose entries are there, differ, and are among `words` if any are given."""
-    known = f"[{', '.join(words)}]" if words else "any non-empty value"
-    allowed = one_of(*words)
+class Entries:
+    """A list whose entries are there, and among `words` if any are given.
 
-    def check(name: str, value: Value) -> None:
+    What is named twice counts once (KIP-1161): `Setting.parse` leaves the repetition out before this looks.
+    """
+
+    def __init__(self, words: tuple[str, ...], *, may_be_empty: bool) -> None:
+        self._words = words
+        self._may_be_empty = may_be_empty
+        self._allowed = one_of(*words)
+
+    def __call__(self, name: str, value: Value) -> None:
         assert isinstance(value, tuple), f"{name} is not a list"
-        if not value and not may_be_empty:
+        if not value and not self._may_be_empty:
+            known = f"[{', '.join(self._words)}]" if self._words else "any non-empty value"
             raise InvalidSetting(f"Configuration '{name}' must not be empty. Valid values include: {known}")
-        if len(set(value)) != len(value):
-            raise InvalidSetting(f"Configuration '{name}' values must not be duplicated.")
         if "" in value:
             raise InvalidSetting(f"Configuration '{name}' values must not be empty.")
-        for word in value if words else ():
-            allowed(name, word)
+        for word in value if self._words else ():
+            self._allowed(name, word)
 
-    return check
+
+def entries(*words: str, may_be_empty: bool = True) -> Check:
+    return Entries(words, may_be_empty=may_be_empty)

@@ -30,7 +30,7 @@ def _throttled_replicas(name: str, value: Value) -> None:
     """Partition:broker pairs, or a star; the shape is checked as Kafka checks it."""
     assert isinstance(value, tuple), f"{name} is not a list"
     pairs = [part.split(":") for part in value]
-    if value == ("*",) or all(len(pair) == 2 and all(map(_is_digits, pair)) for pair in pairs):
+    if value == ("*",) or all(pair == [""] or (len(pair) == 2 and all(map(_is_digits, pair))) for pair in pairs):
         return
     raise invalid(
         name,
