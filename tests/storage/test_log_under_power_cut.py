@@ -25,6 +25,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from ottla.protocol.errors import KafkaError
 from ottla.protocol.records import iter_headers, read_header
 from ottla.storage.check import Severity, check_partition
+from ottla.storage.checkpoint import EpochEntry
 from ottla.storage.config import LogConfig
 from ottla.storage.flush import Flush
 from ottla.storage.log import Log
@@ -282,14 +283,10 @@ class LogUnderPowerCut(RuleBasedStateMachine):
         self.files = self.files.cut(randomness)
         self.recover()
 
-    @precondition(lambda self: self.has_power and not self.files.gave_up)
+    @precondition(lambda self: self.has_power)
     @rule()
     def kill(self) -> None:
-        """The process dies, the system goes on.
-
-        Not after a sync has failed: the system then shows a new process bytes that are not on the disk and that no
-        later sync writes, and nothing can tell. That start must wait until the system was started anew.
-        """
+        """The process dies, the system goes on; it may show bytes that a failed sync has given up."""
         self.files = self.files.kill()
         was_poisoned = self.log.poisoned
         before, end_before = list(self.batches), self.log.log_end_offset
@@ -308,7 +305,9 @@ class LogUnderPowerCut(RuleBasedStateMachine):
         self.checkpointed_start, self.checkpointed_point = self.log.log_start_offset, self.log.recovery_point
         self.flushed_end = self.log.log_end_offset
         start_before, end_before = self.log.log_start_offset, self.log.log_end_offset
-        assert list(check_partition(FOLDER, self.files, deep=True, log_start_offset=start_before)) == []
+        findings = check_partition(FOLDER, self.files, deep=True, log_start_offset=start_before)
+        # A torn last entry of an index that is written no more is never looked at.
+        assert [each for each in findings if "no whole number of entries" not in each.what] == []
         if self.powered(self.open_cleanly):
             assert (self.log.log_start_offset, self.log.log_end_offset) == (start_before, end_before)
             assert not self.log.recovery.worth_telling, self.log.recovery.lines()
@@ -356,7 +355,8 @@ class LogUnderPowerCut(RuleBasedStateMachine):
         assert again.log_start_offset == self.log.log_start_offset
         assert again.log_end_offset == self.log.log_end_offset
         assert again.recovery_point == self.log.recovery_point
-        assert again.leader_epochs.entries == self.log.leader_epochs.entries
+        # The epoch of an empty log's end may have been in the file or not.
+        assert epochs_inside(again) == epochs_inside(self.log)
         assert dict(again.producers) == dict(self.log.producers)
         assert not again.recovery.dropped
         assert not again.recovery.rebuilt_indexes
@@ -411,6 +411,10 @@ class LogUnderPowerCut(RuleBasedStateMachine):
         assert found is not None
         assert found.offset == max(first.base_offset, self.log.log_start_offset)
         assert found.timestamp == first.max_timestamp
+
+
+def epochs_inside(log: Log) -> list[EpochEntry]:
+    return [entry for entry in log.leader_epochs.entries if entry.start_offset < log.log_end_offset]
 
 
 def split(data: bytearray) -> list[bytes]:
