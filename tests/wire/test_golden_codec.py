@@ -15,7 +15,7 @@ from ottla.protocol import messages
 from ottla.protocol.messages import Message
 from support import schema
 from support.schema import JSON
-from support.wire import Api
+from support.wire import VERSIONS, Api
 from wire.families import families, golden_file
 from wire.recording import Golden
 
@@ -50,6 +50,17 @@ def test_responses_read_and_write_as_recorded(family: str) -> None:
         assert messages.encode_response(api, version, read) == body, label
         again = messages.encode_response_header(api, version, header.correlation_id)
         assert again == response[: header.body_position], label
+
+
+def test_every_version_of_every_api_was_asked_and_answered() -> None:
+    answered = {
+        (api, version)
+        for family in FAMILIES
+        for _label, api, version, _request, response in _exchanges(family)
+        if response is not None
+    }
+    wanted = {(api, version) for api, versions in VERSIONS.items() for version in versions}
+    assert wanted - answered == set()
 
 
 def _exchanges(family: str) -> Iterator[tuple[str, Api, int, bytes, bytes | None]]:
