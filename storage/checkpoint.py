@@ -151,9 +151,7 @@ def decode_epochs(data: bytes, *, path: str) -> list[EpochEntry]:
         if len(words) != 2:
             raise CorruptCheckpoint(path, f"has the line {line!r}, not an epoch and an offset")
         entry = EpochEntry(parse_number(words[0], _MAX_INT32, path), parse_number(words[1], _MAX_INT64, path))
-        if entries and not (
-            entry.epoch > entries[-1].epoch and entry.start_offset >= entries[-1].start_offset
-        ):
+        if entries and not (entry.epoch > entries[-1].epoch and entry.start_offset >= entries[-1].start_offset):
             raise CorruptCheckpoint(path, f"has {tuple(entry)} after {tuple(entries[-1])}")
         entries.append(entry)
     return entries

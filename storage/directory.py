@@ -27,6 +27,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
@@ -50,6 +51,7 @@ from .meta_properties import MetaProperties
 from .names import parse_file_name
 
 LOCK_FILE = ".lock"
+MAKING_THREADS = 16
 # Apache Kafka keeps its quorum's log beside the others; it is not ours to open.
 KAFKA_METADATA_TOPIC = "__cluster_metadata"
 
@@ -259,7 +261,9 @@ class LogDirectory:
         for partition in wanted:
             if partition in self._logs or partition in self._failed:
                 raise LogExists(f"{partition} has a log already, in {self.path}")
-        made = [self._make(partition, topic_id, config, now_ms) for partition in wanted]
+        # The folders' syncs are most of the time it takes, and a file system merges those that are under way together.
+        with ThreadPoolExecutor(max(1, min(len(wanted), MAKING_THREADS))) as threads:
+            made = list(threads.map(lambda each: self._make(each, topic_id, config, now_ms), wanted))
         self.files.sync_directory(self.path)
         with self._guard:
             for partition, log in zip(wanted, made, strict=True):

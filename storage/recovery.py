@@ -36,7 +36,7 @@ from .leader_epochs import LeaderEpochs
 from .leftovers import clear_leftovers
 from .names import LEADER_EPOCH_FILE, SYNC_FAILED_FILE, Kind, Mark, file_name, parse_file_name
 from .producers import ProducerStates
-from .recovery_report import DroppedBytes, RecoveryReport
+from .recovery_report import ABSENT, DroppedBytes, RecoveryReport
 from .replay import rebuild_producers
 from .segment import Segment
 from .segments import Segments
@@ -196,13 +196,13 @@ class Loader:
             self._empty_indexes(segment)
             return True
         if self._lacks_index(segment):
-            self._rebuild(segment, "they were absent")
+            self._rebuild(segment, ABSENT)
         return segment.load_tail() == segment.size_bytes
 
     def _build_absent_indexes(self) -> None:
         for segment in self.segments[:-1]:
             if self._lacks_index(segment):
-                self._rebuild(segment, "they were absent")
+                self._rebuild(segment, ABSENT)
 
     def _lacks_index(self, segment: Segment) -> bool:
         wanted = {file_name(segment.base_offset, kind) for kind in (Kind.OFFSET_INDEX, Kind.TIME_INDEX)}
@@ -231,7 +231,7 @@ class Loader:
                 return
             following = segment.next_offset
             if self._lacks_index(segment):
-                self._rebuild(segment, "they were absent")
+                self._rebuild(segment, ABSENT)
             if segment.load_tail() is None or not segment.time_index.entry_count:
                 self._rebuild(segment, "they did not lead to its batches")
             whole_bytes = segment.load_tail()
@@ -307,7 +307,7 @@ class Loader:
         if self.recovery_point <= segment.base_offset or self.sync_failed:
             return 0
         if self._lacks_index(segment):
-            self.report.rebuilt_indexes.append((segment.log.path, "they were absent"))
+            self.report.rebuilt_indexes.append((segment.log.path, ABSENT))
             return 0
         # From where both indexes are complete: what the time index lost is in no other place but the batches.
         newest = segment.time_index.last_entry()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+ABSENT = "they were absent"
+"""Why indexes are built again most of the time."""
+
 
 @dataclass(frozen=True, slots=True)
 class DroppedBytes:
@@ -42,11 +45,15 @@ class RecoveryReport:
     @property
     def worth_telling(self) -> bool:
         """Whether there is anything in `lines`."""
-        return bool(self.dropped or self.dropped_segments or self.rebuilt_indexes or self.notes)
+        return bool(self.lines())
 
     def lines(self) -> list[str]:
-        """For a person, one finding a line; leftovers are not worth one."""
+        """For a person, one finding a line.
+
+        Leftovers are not worth one, nor are indexes that were absent: those of an active segment are on the disk only
+        when it rolls, so after a crash every log lacks them.
+        """
         said = [str(each) for each in self.dropped]
         said += [f"the segment from offset {base} on was dropped" for base in self.dropped_segments]
-        said += [f"{path}: indexes built again, {why}" for path, why in self.rebuilt_indexes]
+        said += [f"{path}: indexes built again, {why}" for path, why in self.rebuilt_indexes if why != ABSENT]
         return said + self.notes

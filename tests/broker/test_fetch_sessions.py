@@ -30,9 +30,7 @@ def a_request(
     )
 
 
-def begin(
-    sessions: FetchSessions, request: FetchRequest, *, ids: bool = False, now_ms: int = 0
-) -> FetchContext:
+def begin(sessions: FetchSessions, request: FetchRequest, *, ids: bool = False, now_ms: int = 0) -> FetchContext:
     return sessions.begin(request, uses_topic_ids=ids, now_ms=now_ms)
 
 

@@ -15,9 +15,7 @@ SOME_ID = UUID("a807f50f-7ac2-4815-8ee1-1a2fd880d6a4")
 
 
 def test_names_that_kafka_gave():
-    assert marked_name(TopicPartition("d", 0), Mark.DELETE, SOME_ID) == (
-        "d-0.a807f50f7ac248158ee11a2fd880d6a4-delete"
-    )
+    assert marked_name(TopicPartition("d", 0), Mark.DELETE, SOME_ID) == ("d-0.a807f50f7ac248158ee11a2fd880d6a4-delete")
     # A topic of 249 characters, as a 4.3.1 node renamed it.
     assert marked_name(TopicPartition("x" * 249, 0), Mark.DELETE, SOME_ID) == (
         "x" * 213 + "-0.a807f50f7ac248158ee11a2fd880d6a4-delete"
@@ -32,9 +30,7 @@ def test_a_live_folder_says_its_partition(partition: TopicPartition):
 
 
 @given(PARTITIONS, st.sampled_from([Mark.DELETE, Mark.STRAY, Mark.FUTURE]), st.uuids())
-def test_a_marked_folder_fits_and_keeps_partition_and_mark(
-    partition: TopicPartition, mark: Mark, unique_id: UUID
-):
+def test_a_marked_folder_fits_and_keeps_partition_and_mark(partition: TopicPartition, mark: Mark, unique_id: UUID):
     name = marked_name(partition, mark, unique_id)
     parsed = parse_name(name)
     assert len(name) <= 255
