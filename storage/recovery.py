@@ -219,10 +219,12 @@ class Loader:
         segment.rebuild_indexes(self.config.index_interval_bytes)
         segment.end = (max(segment.next_offset, end[0]), end[1])
         segment.try_complete_indexes()
+        segment.sync_with_indexes()  # no flush will, if nothing is appended here any more
         self.report.rebuilt_indexes.append((segment.log.path, why))
 
     def _is_synced(self, segment: Segment) -> bool:
-        return segment is not self.segments[-1] and segment.next_offset <= self.recovery_point
+        # Of the segment that ends just at the recovery point the indexes may not be: it may have been active then.
+        return segment is not self.segments[-1] and segment.next_offset < self.recovery_point
 
     def _look_at_synced_segments(self) -> None:
         """Their batches are what they were; what is behind them, and their indexes, may not be."""
@@ -414,6 +416,9 @@ class Loader:
             gone += snapshots.drop(lambda offset: offset > self.recovery_point)
         if not self.report.clean:
             gone += snapshots.drop_damaged(self.report.notes.append)
+        if gone:
+            # Were one back after another crash, it might be of a history that the log no longer has.
+            self.files.sync_directory(self.directory)
         self.report.removed_files += [file_name(offset, Kind.SNAPSHOT) for offset in gone]
         if snapshots.offsets or not self.report.clean:
             rebuild_producers(self.segments, producers, snapshots, end_offset, self.report.notes.append)

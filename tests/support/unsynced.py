@@ -10,7 +10,8 @@ This is more cruel than any one file system (ext4 with ordered data keeps names 
 and no more than POSIX allows:
 
 - each unsynced change of a file or a folder is kept or lost by itself, whatever came after it;
-- of a kept write there may be the first bytes only, some sectors only, or zeros where the file grew;
+- of a kept write there may be the first bytes only, some sectors only, or zeros where the file grew; a sector that
+  is kept has all that had been written to it by then;
 - a name that was not synced may be gone although the file behind it was synced; a removed one may be back;
 - a rename happens whole or not at all, and what was synced stays.
 
@@ -55,27 +56,24 @@ class Write:
             content.extend(bytes(self.position - len(content)))
         content[self.position : self.position + len(self.data)] = self.data
 
-    def apply_torn(self, content: bytearray, randomness: Random) -> None:
-        """Leave what a disk may have of it: all, the first bytes, zeros, or some of the sectors."""
-        kind = randomness.choice(("whole", "prefix", "zeros", "sectors"))
-        if kind == "whole":
-            self.apply(content)
-        elif kind == "prefix":
-            Write(self.position, self.data[: randomness.randint(0, len(self.data))]).apply(content)
-        elif kind == "zeros":
-            _extend(content, self.position + len(self.data))
-        else:
-            self._apply_sectors(content, randomness)
+    def survive(self, content: bytearray, written: bytearray, randomness: Random) -> None:
+        """Leave in `content` what a disk may have of it: all, the first bytes, zeros, or some of the sectors.
 
-    def _apply_sectors(self, content: bytearray, randomness: Random) -> None:
-        end = self.position + len(self.data)
-        _extend(content, end)
-        start = self.position
-        while start < end:
-            sector_end = min(end, (start // SECTOR_BYTES + 1) * SECTOR_BYTES)
-            if randomness.random() < 0.5:
-                content[start:sector_end] = self.data[start - self.position : sector_end - self.position]
-            start = sector_end
+        `written` is the file just after this write: a disk is given whole sectors, so what earlier writes had put into
+        the same sector comes along.
+        """
+        start, end = self.position - self.position % SECTOR_BYTES, self.position + len(self.data)
+        kind = randomness.choice(("whole", "prefix", "zeros", "sectors"))
+        if kind == "zeros":
+            _extend(content, end)
+        elif kind == "sectors":
+            _extend(content, end)
+            for sector in range(start, end, SECTOR_BYTES):
+                if randomness.random() < 0.5:
+                    _copy(written, content, sector, min(sector + SECTOR_BYTES, end))
+        else:
+            torn_at = randomness.randint(self.position, end) if kind == "prefix" else end
+            _copy(written, content, start, torn_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +86,19 @@ class Truncate:
         del content[self.size_bytes :]
         _extend(content, self.size_bytes)
 
+    def survive(self, content: bytearray, _written: bytearray, _randomness: Random) -> None:
+        """A size is there or not."""
+        self.apply(content)
+
 
 def _extend(content: bytearray, size_bytes: int) -> None:
     if len(content) < size_bytes:
         content.extend(bytes(size_bytes - len(content)))
+
+
+def _copy(source: bytearray, target: bytearray, start: int, end: int) -> None:
+    _extend(target, end)
+    target[start:end] = source[start:end]
 
 
 @dataclass(slots=True, eq=False)
@@ -121,12 +128,12 @@ class FileNode:
         return FileNode(live=bytearray(content), durable=content)
 
     def _after_power_loss(self, randomness: Random) -> bytearray:
-        content = bytearray(self.durable)
-        for change in choose_survivors(self.unsynced, randomness):
-            if isinstance(change, Write):
-                change.apply_torn(content, randomness)
-            else:
-                change.apply(content)
+        written, content = bytearray(self.durable), bytearray(self.durable)
+        survivors = set(map(id, choose_survivors(self.unsynced, randomness)))
+        for change in self.unsynced:
+            change.apply(written)
+            if id(change) in survivors:
+                change.survive(content, written, randomness)
         return content
 
 
