@@ -137,8 +137,8 @@ class Flusher:
     def _ran(self, line: _Line, flush: Flush, error: Exception | None) -> None:
         line.running = False
         line.log.finish_flush(flush, error)
-        if error is not None:
-            _log.error("%s: sync failed, the log takes no more writes: %s", line.log.directory, error)
+        if error is not None and line.log.poisoned is None:
+            _log.warning("%s: a flush found no room and will be tried again: %s", line.log.directory, error)
         self._tell(line, flush.end_offset, error)
 
     def _tell(self, line: _Line, end_offset: int, error: Exception | None) -> None:

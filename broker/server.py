@@ -102,8 +102,9 @@ class Server:
         if len(self._connections) >= self.max_connections:
             log.warning("refusing %s: max.connections is %d", connection.peer, self.max_connections)
             return False
-        if self._per_ip[connection.peer_host] >= self.max_connections_per_ip:
-            log.warning("refusing %s: max.connections.per.ip is %d", connection.peer, self.max_connections_per_ip)
+        limit = self.max_connections_of_address.get(connection.peer_host, self.max_connections_per_ip)
+        if self._per_ip[connection.peer_host] >= limit:
+            log.warning("refusing %s: max.connections.per.ip is %d for its address", connection.peer, limit)
             return False
         self._connections.add(connection)
         self._per_ip[connection.peer_host] += 1

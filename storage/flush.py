@@ -10,7 +10,9 @@ does an offset count as durable: bytes without a name are as lost as no bytes. W
 `begin_flush` may be synced along, but is not covered.
 
 After an error nothing is tried again: the system may have dropped the pages that it could not write, and a
-second sync that succeeds would be a lie.
+second sync that succeeds would be a lie. One error is none of a sync: the leader epochs are a small file that is written
+here, and a full disk may have no room for it (`NoRoom`). The bytes before it were synced and are; nothing counts as durable
+yet, and the next flush tries the rest again.
 """
 
 from __future__ import annotations
@@ -21,11 +23,15 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .files import FileClosed, Files
+from .files import FileClosed, Files, is_disk_full
 from .names import SYNC_FAILED_FILE
 from .segment import Segment
 
 _log = logging.getLogger(__name__)
+
+
+class NoRoom(OSError):
+    """A full disk refused the leader epochs; no sync has failed."""
 
 
 @dataclass(slots=True, eq=False)
@@ -44,9 +50,14 @@ class Flush:
     distrusted: bool = False  # the log was poisoned since this began
 
     def run(self) -> None:
-        """Make it durable (any thread). OSError: some of it may be lost, the log must take no more writes."""
+        """Make it durable (any thread).
+
+        OSError: some of it may be lost, the log must take no more writes; NoRoom: nothing is lost, it is to be tried again.
+        """
         try:
             self._sync()
+        except NoRoom:
+            raise
         except OSError:
             leave_sync_mark(self.files, self.directory)
             raise
@@ -61,9 +72,17 @@ class Flush:
         for path in self.snapshots:
             self._sync_snapshot(path)
         if self.epochs is not None:
-            self.files.replace_bytes(*self.epochs)  # syncs the folder, too
+            self._write_epochs(*self.epochs)
         elif self.names:
             self.files.sync_directory(self.directory)
+
+    def _write_epochs(self, path: str, content: bytes) -> None:
+        try:
+            self.files.replace_bytes(path, content)  # syncs the folder, too
+        except OSError as error:
+            if is_disk_full(error):
+                raise NoRoom(*error.args) from error
+            raise
 
     def _sync_snapshot(self, path: str) -> None:
         file = self.files.open(path)

@@ -39,7 +39,7 @@ from .config import LogConfig
 from .deletion import DeletedSegments, SweepResult
 from .file_slice import FileSlice
 from .files import FileClosed, Files, is_disk_full
-from .flush import Flush, Unsynced, leave_sync_mark
+from .flush import Flush, NoRoom, Unsynced, leave_sync_mark
 from .index import TimestampOffset
 from .intake import Intake, stamp, take_apart
 from .leader_epochs import LeaderEpochs
@@ -389,8 +389,11 @@ class Log:
         return os.path.join(self.directory, LEADER_EPOCH_FILE), encode_epochs(self.leader_epochs.entries)
 
     def finish_flush(self, flush: Flush, error: Exception | None = None) -> None:
-        """What came of `flush.run`: nothing raised moves the recovery point, an error poisons the log."""
+        """What came of `flush.run`: nothing raised moves the recovery point, an error poisons the log (NoRoom does not)."""
         self._unsynced.finish(flush, worked=error is None)
+        if isinstance(error, NoRoom):
+            self.leader_epochs.dirty = self._unsynced.names = True
+            return
         if error is not None:
             self._poison(f"sync failed: {error}")
         if self.poisoned is not None:
