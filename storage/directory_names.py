@@ -21,9 +21,7 @@ from uuid import UUID
 
 MAX_NAME_LENGTH = 255
 
-_NAME = re.compile(
-    r"(?P<topic>\S+)-(?P<partition>\d+)(?:\.(?P<id>[^\s.]+)-(?P<mark>delete|stray|future))?", re.ASCII
-)
+_NAME = re.compile(r"(?P<topic>\S+)-(?P<partition>\d+)(?:\.(?P<id>[^\s.]+)-(?P<mark>delete|stray|future))?", re.ASCII)
 
 
 class TopicPartition(NamedTuple):
