@@ -103,7 +103,7 @@ class _Produce:
             return _refused_records(sent.index, refused, partition)
         except KafkaError as error:
             return _refusal(sent.index, error, partition)
-        except Exception:  # noqa: BLE001 - a bug of ours: said so, clients give up at once; a closed connection they retry
+        except Exception:
             log.exception("a Produce to %s failed in the broker", partition.name)
             return ProduceAnswer(sent.index, ErrorCode.UNKNOWN_SERVER_ERROR)
         answer = ProduceAnswer(
