@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from support.scenarios import Batch, Step, call
+from support.handmade import LZ4, TIMESTAMP_MS, Record, records
+from support.scenarios import Batch, Kept, Step, call, every
 from support.wire import Api
 
 TIMEOUT_MS = 30_000
+KEEP_FOREVER = {"log.retention.ms": "-1"}
+MADE_UP_ID = "11112222333344445555666677778888"
 
 
 def topic(
@@ -122,3 +125,48 @@ def metadata(label: str, *names: str, version: int = 12, create: bool = False, *
         allow_auto_topic_creation=create,
         **more,
     )
+
+
+def in_every_version(records_: Any, name: str, **more: Any) -> list[Step]:
+    return every(
+        Api.PRODUCE,
+        lambda v: produce_fields(v, records_, name=name, topic_id=Kept(f"{name} id"), **more),
+    )
+
+
+def read(label: str, name: str, offset: int = 0, **more: Any) -> Step:
+    return fetch(label, name, fetch_partition(0, offset), **more)
+
+
+def several(version: int, *topics: tuple[str, list[tuple[int, Any]]], acks: int = -1) -> dict[str, Any]:
+    return {
+        "transactional_id": None,
+        "acks": acks,
+        "timeout_ms": TIMEOUT_MS,
+        "topic_data": [
+            {"name": name, "partition_data": [{"index": at, "records": data} for at, data in partitions]}
+            for name, partitions in topics
+        ],
+    }
+
+
+def fetches(*parts: dict[str, Any], name: str = "f", **more: Any) -> list[Step]:
+    return every(Api.FETCH, lambda v: fetch_fields(v, *parts, name=name, topic_id=Kept(f"{name} id"), **more))
+
+
+def by_id(label: str, uid: Any, *parts: dict[str, Any], version: int = 16, **more: Any) -> Step:
+    keep = more.pop("keep", None)
+    fields = fetch_fields(version, *parts, topic_id=uid, **more)
+    return call(Api.FETCH, version, label, keep=keep, **fields)
+
+
+def filled(name: str) -> list[Step]:
+    """Offsets 0 to 5 in three batches: 2 plain, 3 LZ4, 1 plain with headers and nulls."""
+    return [
+        produce("0 and 1", name, Batch(records(b"a", b"b", keys=[b"k", None]))),
+        produce("2 to 4", name, Batch(records(b"c", b"d", b"e"), codec=LZ4, timestamp=TIMESTAMP_MS + 10)),
+        produce("5", name, Batch([Record(None, None, [("h", b"x"), ("n", None)])], timestamp=TIMESTAMP_MS + 5)),
+    ]
+
+
+GOOD = Batch(records(b"one", b"two", None, keys=[b"k", None, b"k"]))
