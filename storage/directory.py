@@ -253,7 +253,14 @@ class LogDirectory:
         return self.create_logs(topic, [partition], topic_id, config, now_ms=now_ms)[0]
 
     def create_logs(
-        self, topic: str, partitions: Sequence[int], topic_id: UUID, config: LogConfig, *, now_ms: int
+        self,
+        topic: str,
+        partitions: Sequence[int],
+        topic_id: UUID,
+        config: LogConfig,
+        *,
+        now_ms: int,
+        threads: int = MAKING_THREADS,
     ) -> list[Log]:
         """Make empty logs, durably. Waits for the disk; any thread. LogExists, OSError: none of them is taken over."""
         assert self._loaded, "not loaded"
@@ -262,8 +269,8 @@ class LogDirectory:
             if partition in self._logs or partition in self._failed:
                 raise LogExists(f"{partition} has a log already, in {self.path}")
         # The folders' syncs are most of the time it takes, and a file system merges those that are under way together.
-        with ThreadPoolExecutor(max(1, min(len(wanted), MAKING_THREADS))) as threads:
-            made = list(threads.map(lambda each: self._make(each, topic_id, config, now_ms), wanted))
+        with ThreadPoolExecutor(max(1, min(len(wanted), threads)), thread_name_prefix="making") as pool:
+            made = list(pool.map(lambda each: self._make(each, topic_id, config, now_ms), wanted))
         self.files.sync_directory(self.path)
         with self._guard:
             for partition, log in zip(wanted, made, strict=True):

@@ -152,17 +152,19 @@ class _Index(Generic[Entry]):
         if self._written_count >= 0:
             return
         size_bytes = self.file.size()
-        count = self._without_zero_tail(size_bytes // self.layout.size)
+        count = size_bytes // self.layout.size
+        last = self._read(self.file.read, count - 1, 1) if count else b""
+        if count and not any(last):
+            count = self._without_zero_tail(count)
+            last = self._read(self.file.read, count - 1, 1) if count else b""
         if count:
-            self.last = self._decode(self._read(self.file.read, count - 1, 1), 0)
+            self.last = self._decode(last, 0)
         self._zero_tail = size_bytes != count * self.layout.size
         self._written_count = count  # last: another thread may be looking
 
     def _without_zero_tail(self, count: int) -> int:
-        """Where the zero tail begins; there is one exactly when the last entry (but slot 0) is zero."""
+        """Where the zero tail begins, of which the last entry is part."""
         low, high = 1, count  # entries below `low` are real, those from `high` on are zero or absent
-        if not count or not self._is_zero(count - 1):
-            return count
         while low < high:
             middle = (low + high) // 2
             if self._is_zero(middle):

@@ -8,9 +8,11 @@ is as good, and Python would only pass the interpreter back and forth.
 
 from __future__ import annotations
 
+import gc
 import queue
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Thread
 from typing import NamedTuple
@@ -71,9 +73,22 @@ def open_all(
 
     `on_progress` is called in the caller's thread, after each log and now and then while one is scanned.
     """
-    if threads <= 1 or len(tasks) <= 1:
-        return _open_here(tasks, on_progress or _ignore)
-    return _open_in_threads(tasks, min(threads, len(tasks)), on_progress or _ignore)
+    with _collector_paused():
+        if threads <= 1 or len(tasks) <= 1:
+            return _open_here(tasks, on_progress or _ignore)
+        return _open_in_threads(tasks, min(threads, len(tasks)), on_progress or _ignore)
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """All that loading makes will stay; the garbage collector would look through it again and again for nothing."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _open_here(tasks: Sequence[Task], on_progress: Callable[[LoadProgress], None]) -> tuple[list[Outcome], int]:

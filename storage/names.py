@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import re
 from enum import Enum
+from functools import lru_cache
 from typing import NamedTuple
 
 LEADER_EPOCH_FILE = "leader-epoch-checkpoint"
@@ -61,6 +62,7 @@ def file_name(base_offset: int, kind: Kind, mark: Mark = Mark.LIVE) -> str:
     return f"{base_offset:020d}{kind.value}{mark.value}"
 
 
+@lru_cache(maxsize=4096)  # each pass over a folder asks again
 def parse_file_name(name: str) -> FileName | None:
     """The other way; None for a name that no segment file has."""
     match = _NAME.fullmatch(name)

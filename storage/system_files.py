@@ -224,8 +224,11 @@ class _SystemFile(File):
         self._closed = False
 
     def size(self) -> int:
-        if self._fd < 0 and not os.path.exists(self.path):
-            return 0
+        if self._fd < 0 and not self._closed:
+            try:
+                return os.stat(self.path).st_size
+            except FileNotFoundError:
+                return 0
         fd = self._files._take(self)
         try:
             return os.fstat(fd).st_size
