@@ -86,9 +86,7 @@ def walk_to(read: ReadAt, position: int, end: int, offset: int) -> tuple[int, Pl
 
 
 def iter_headers(read: ReadAt, position: int, end: int, *, chunk_bytes: int = SCAN_CHUNK_BYTES) -> Iterator[Located]:
-    """Each whole batch from `position` to `end`; ends where the next is cut short or has an impossible
-    size.
-    """
+    """Each whole batch from `position` to `end`; ends where the next is cut short or has an impossible size."""
     chunk: bytes | bytearray = b""
     start = position  # where the chunk begins
     while end - position >= RECORD_BATCH_OVERHEAD:
@@ -107,8 +105,7 @@ def iter_headers(read: ReadAt, position: int, end: int, *, chunk_bytes: int = SC
 def iter_checked(
     read: ReadAt, position: int, end: int, *, next_offset: int, on_fault: Callable[[Fault], None]
 ) -> Iterator[Located]:
-    """Each batch from `position` to `end` that is proven whole; ends at the first that is not, having told
-    `on_fault`.
+    """Each batch from `position` to `end` that is proven whole; ends at the first that is not, having told `on_fault`.
 
     `next_offset` is the smallest offset that the first batch may have.
     """

@@ -19,9 +19,7 @@ MAX_HOLDER_BYTES = 64
 
 
 class LockHeld(OSError):
-    """Somebody else has the lock; `holder` is what they wrote into the file: process id and `since`, or
-    nothing.
-    """
+    """Somebody else has the lock; `holder` is what they wrote into the file: process id and `since`, or nothing."""
 
     def __init__(self, path: str, holder: str) -> None:
         super().__init__(f"{path} is locked by {holder or 'another process'}")

@@ -42,9 +42,7 @@ class FileSlice:
         return data
 
     def split(self, size_bytes: int) -> tuple[FileSlice, FileSlice]:
-        """The first `size_bytes` and the rest, whose base offset means nothing: it does not begin with a
-        batch.
-        """
+        """The first `size_bytes` and the rest, whose base offset means nothing: it does not begin with a batch."""
         first = FileSlice(self.file, self.position, size_bytes, self.base_offset)
         position, rest_bytes = self.position + size_bytes, self.size_bytes - size_bytes
         return first, FileSlice(self.file, position, rest_bytes, self.base_offset)

@@ -49,9 +49,7 @@ class File(ABC):
 
     @abstractmethod
     def write(self, data: Data, position: int) -> None:
-        """Write all of `data` at `position`, creating the file if need be; OSError when it could not all be
-        written.
-        """
+        """Write all of `data` at `position`, creating the file if need be; OSError when it could not all be written."""
 
     @abstractmethod
     def read(self, size_bytes: int, position: int) -> bytes:
@@ -75,9 +73,7 @@ class File(ABC):
 
     @abstractmethod
     def rename(self, path: str) -> None:
-        """Give the file another name in the same folder; replaces what has it. Readers under way are not
-        disturbed.
-        """
+        """Give the file another name in the same folder; replaces what has it. Readers under way are not disturbed."""
 
     @abstractmethod
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Making a log durable: what is dirty, and one sync of it in a thread while appends go on.
+"""One sync of one log: what was dirty when it began, made durable in a thread while appends go on.
 
     flush = log.begin_flush()       owner's thread    takes note of what is dirty; None when nothing is
     flush.run()                     any thread        returns when all of it is on the disk, or raises OSError
@@ -10,9 +10,9 @@ does an offset count as durable: bytes without a name are as lost as no bytes. W
 `begin_flush` may be synced along, but is not covered.
 
 After an error nothing is tried again: the system may have dropped the pages that it could not write, and a
-second sync that succeeds would be a lie. One error is none of a sync: the leader epochs are a small file that is written
-here, and a full disk may have no room for it (`NoRoom`). The bytes before it were synced and are; nothing counts as durable
-yet, and the next flush tries the rest again.
+second sync that succeeds would be a lie. One error is none of a sync: the leader epochs are a small file
+that is written here, and a full disk may have no room for it (`NoRoom`). The bytes before it were synced
+and are; nothing counts as durable yet, and the next flush tries the rest again.
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ class Flush:
     def run(self) -> None:
         """Make it durable (any thread).
 
-        OSError: some of it may be lost, the log must take no more writes; NoRoom: nothing is lost, it is to be tried again.
+        OSError: some of it may be lost, the log must take no more writes; NoRoom: nothing is lost, it is to
+        be tried again.
         """
         try:
             self._sync()
@@ -97,9 +98,9 @@ class Flush:
 def leave_sync_mark(files: Files, directory: str) -> None:
     """Tell the next opening, in this same life of the machine, not to believe the page cache.
 
-    After a failed sync Linux goes on showing what was written, calls it clean and never writes it: a process that only
-    found it there would take it for durable. When the machine restarts, mark and page cache are gone together, so
-    the mark itself need not be synced.
+    After a failed sync Linux goes on showing what was written, calls it clean and never writes it: a
+    process that only found it there would take it for durable. When the machine restarts, mark and page
+    cache are gone together, so the mark itself need not be synced.
     """
     mark = files.open(os.path.join(directory, SYNC_FAILED_FILE))
     try:
@@ -117,78 +118,3 @@ def _unless_deleted(segment: Segment, sync: Callable[[], None]) -> None:
         # Retention took the segment after the flush began: its bytes are not wanted any more.
         if not segment.deleted:
             raise
-
-
-class Unsynced:
-    """What a log has that the disk may not have. Belongs to the log's owner."""
-
-    __slots__ = ("_flushes", "_sealed", "appended_bytes", "flushed_bytes", "names")
-
-    def __init__(self, sealed: list[Segment], *, names: bool) -> None:
-        self._sealed = sealed
-        self._flushes: list[Flush] = []
-        self.appended_bytes = 0  # ever, through this Log
-        self.flushed_bytes = 0  # how much of that a finished flush covers
-        self.names = names
-
-    def sealed(self, segment: Segment) -> None:
-        """A segment will not grow any more: its indexes were completed, and are to be synced, too."""
-        segment.unsynced = True
-        self._sealed.append(segment)
-        self.names = True
-
-    def gone(self, segments: list[Segment]) -> None:
-        """Segments were deleted: there is nothing to sync in them."""
-        self._sealed = [segment for segment in self._sealed if segment not in segments]
-        self.names = True
-
-    def truncated(self, end_offset: int) -> None:
-        """What flushes under way have synced behind `end_offset` is not what will be there."""
-        for flush in self._flushes:
-            flush.end_offset = min(flush.end_offset, end_offset)
-
-    def begin(
-        self,
-        files: Files,
-        directory: str,
-        active: Segment,
-        *,
-        snapshots: list[str],
-        epochs: tuple[str, bytes] | None,
-    ) -> Flush | None:
-        """Hand everything over to a flush; None when there is nothing."""
-        if not (active.unsynced or self._sealed or self.names or epochs):
-            return None
-        for segment in self._sealed:
-            segment.unsynced = False
-        flush = Flush(
-            end_offset=active.next_offset,
-            appended_bytes=self.appended_bytes,
-            files=files,
-            directory=directory,
-            sealed=self._sealed,
-            active=active if active.unsynced else None,
-            snapshots=snapshots,
-            epochs=epochs,
-            names=self.names,
-        )
-        active.unsynced = self.names = False
-        self._sealed = []
-        self._flushes.append(flush)
-        return flush
-
-    def distrust(self) -> None:
-        """A sync failed: the system may call clean what it could not write, and others then succeed for nothing."""
-        for flush in self._flushes:
-            flush.distrusted = True
-
-    def under_way(self) -> list[Flush]:
-        """Flushes that were begun and not finished."""
-        return list(self._flushes)
-
-    def finish(self, flush: Flush, *, worked: bool) -> None:
-        """A flush is over. It may have been over before: `Log.close` does not wait for those under way."""
-        if flush in self._flushes:
-            self._flushes.remove(flush)
-        if worked:
-            self.flushed_bytes = max(self.flushed_bytes, flush.appended_bytes)

@@ -264,9 +264,7 @@ class TimeIndex(_Index[TimestampOffset]):
     layout = struct.Struct(">qi")
 
     def append(self, timestamp: int, offset: int) -> None:
-        """Note the largest timestamp so far and its offset; nothing when it is not larger than the last
-        noted.
-        """
+        """Note the largest timestamp so far and its offset; nothing when it is not larger than the last noted."""
         self._load()
         if self.last is None:
             if timestamp < 0:

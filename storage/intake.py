@@ -1,6 +1,4 @@
-"""What an append brings, taken apart: the batches of a buffer with the offsets they are about to get.
-Pure.
-"""
+"""What an append brings, taken apart: the batches of a buffer with the offsets they are about to get. Pure."""
 
 from __future__ import annotations
 
@@ -14,6 +12,16 @@ NO_TIMESTAMP = -1
 # Places of a header's numbers in HEADER: reading them by name would cost as much as the rest of an append.
 _LENGTH, _ATTRIBUTES, _LAST_OFFSET_DELTA, _MAX_TIMESTAMP = 1, 5, 6, 8
 _PRODUCER_ID, _PRODUCER_EPOCH, _BASE_SEQUENCE = 9, 10, 11
+
+
+class Appended(NamedTuple):
+    """Where an append went; `duplicate`: it was here already, and these are the offsets it was given then."""
+
+    base_offset: int
+    last_offset: int
+    log_start_offset: int
+    duplicate: bool
+    log_append_time: int  # milliseconds; -1 unless the log gave the time, or the append is a duplicate
 
 
 class IncomingBatch(NamedTuple):

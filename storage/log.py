@@ -26,30 +26,28 @@ Kafka's classes: `UnifiedLog`, `LocalLog`.
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable
 from random import Random
-from typing import NamedTuple
 from uuid import UUID
 
 from ..protocol.errors import ErrorCode, KafkaError
 from .batches import WouldWait
-from .checkpoint import encode_epochs
-from .config import LogConfig
+from .config import LogConfig, roll_jitter
 from .deletion import DeletedSegments, SweepResult
+from .durability import Durability
 from .file_slice import FileSlice
-from .files import FileClosed, Files, is_disk_full
-from .flush import Flush, NoRoom, Unsynced, leave_sync_mark
+from .files import FileClosed, Files
+from .flush import Flush, leave_sync_mark
 from .index import TimestampOffset
-from .intake import Intake, stamp, take_apart
+from .intake import Appended, Intake, stamp, take_apart
 from .leader_epochs import LeaderEpochs
-from .names import LEADER_EPOCH_FILE, Mark
+from .names import Mark
 from .producers import Plan, ProducerStates, Remembered
-from .reading import ReadRequest, first_at_or_after, slice_of
+from .reading import ReadRequest, first_at_or_after, read
 from .recovery import Loaded, Loader, Progress, partition_of
 from .recovery_report import RecoveryReport
 from .replay import rebuild_producers
-from .retention import SegmentAge, expired_count
+from .retention import expired_count
 from .segment import Segment
 
 __all__ = ("Appended", "FileSlice", "Flush", "Log", "SweepResult", "TimestampOffset", "WouldWait")
@@ -57,36 +55,24 @@ __all__ = ("Appended", "FileSlice", "Flush", "Log", "SweepResult", "TimestampOff
 _log = logging.getLogger(__name__)
 
 
-class Appended(NamedTuple):
-    """Where an append went; `duplicate`: it was here already, and these are the offsets it was given then."""
-
-    base_offset: int
-    last_offset: int
-    log_start_offset: int
-    duplicate: bool
-    log_append_time: int  # milliseconds; -1 unless the log gave the time, or the append is a duplicate
-
-
 class Log:
     """A partition's records. `Log.open` reads the folder, which exists."""
 
     __slots__ = (
         "_deleted",
+        "_durability",
         "_files",
         "_new_jitter_ms",
         "_segments",
         "_snapshots",
-        "_unsynced",
         "config",
         "directory",
         "leader_epochs",
         "log_end_offset",
         "log_start_offset",
         "partition",
-        "poisoned",
         "producers",
         "recovery",
-        "recovery_point",
         "topic",
         "topic_id",
     )
@@ -105,13 +91,12 @@ class Log:
         random: Random | None = None,
         progress: Progress | None = None,
     ) -> Log:
-        """Open the log in `directory` (`<topic>-<partition>`, which exists); recover it unless the stop was
-        `clean`.
+        """Open the log in `directory` (`<topic>-<partition>`, which exists); recover it unless the stop was `clean`.
 
         `recovery_point` and `log_start_offset` are those of the log directory's checkpoints. `random`
         spreads segment rolls (`segment.jitter.ms`). OSError where the disk fails.
         """
-        new_jitter_ms = _jitter(config, random)
+        new_jitter_ms = roll_jitter(config, random)
         loaded = Loader(
             files=files,
             directory=directory,
@@ -140,16 +125,21 @@ class Log:
         self.recovery: RecoveryReport = loaded.report
         self.log_start_offset = loaded.log_start_offset
         self.log_end_offset = loaded.segments.active.next_offset
-        self.recovery_point = loaded.recovery_point
         self.leader_epochs: LeaderEpochs = loaded.epochs
         self.producers: ProducerStates = loaded.producers
-        self.poisoned: KafkaError | None = None
         self._files = files
         self._new_jitter_ms = new_jitter_ms
         self._segments = loaded.segments
         self._snapshots = loaded.snapshots
-        sealed = [each for each in loaded.segments if each.unsynced and each is not loaded.segments.active]
-        self._unsynced = Unsynced(sealed, names=loaded.names_unsynced)
+        self._durability = Durability(
+            files,
+            directory,
+            loaded.segments,
+            loaded.snapshots,
+            loaded.epochs,
+            recovery_point=loaded.recovery_point,
+            names_changed=loaded.names_unsynced,
+        )
         self._deleted: DeletedSegments | None = None
 
     def __repr__(self) -> str:
@@ -169,12 +159,22 @@ class Log:
     @property
     def dirty_bytes(self) -> int:
         """Appended bytes that no sync has covered yet."""
-        return self._unsynced.appended_bytes - self._unsynced.flushed_bytes
+        return self._durability.appended_bytes - self._durability.flushed_bytes
+
+    @property
+    def recovery_point(self) -> int:
+        """Everything before this offset is on the disk."""
+        return self._durability.recovery_point
+
+    @property
+    def poisoned(self) -> KafkaError | None:
+        """Why the log takes no more writes; None while it does."""
+        return self._durability.poisoned
 
     def update_config(self, config: LogConfig, random: Random | None = None) -> None:
         """Use other settings from now on."""
         self.config = config
-        self._new_jitter_ms = _jitter(config, random)
+        self._new_jitter_ms = roll_jitter(config, random)
 
     # --- appending
 
@@ -184,8 +184,7 @@ class Log:
         Raises KafkaError: KAFKA_STORAGE_ERROR (disk full, or poisoned), RECORD_LIST_TOO_LARGE, and what
         `producers` says of numbered batches. Then nothing was appended.
         """
-        if self.poisoned is not None:
-            raise self.poisoned
+        self._durability.check_writable()
         base_offset = self.log_end_offset
         intake = take_apart(batches, base_offset)
         plan: Plan = {}
@@ -226,27 +225,22 @@ class Log:
             active.write(batches)
         except OSError as error:
             self._undo_write(active, error)
-            raise self._refusal(error) from error
+            raise self._durability.refusal(error, poisons=True) from error
 
     def _undo_write(self, active: Segment, error: OSError) -> None:
-        """The bytes of a failed write that did arrive must not stay: the next append begins where this one
-        did.
-        """
+        """The bytes of a failed write that did arrive must not stay: the next append begins where this one did."""
         active.unsynced = True
         try:
             active.undo_write()
         except OSError as second:
-            self._poison(f"{second} while cutting off a failed append ({error})")
-            return
-        if not is_disk_full(error):
-            self._poison(str(error))
+            self._durability.poison(f"{second} while cutting off a failed append ({error})")
 
     def _apply(self, size_bytes: int, intake: Intake, leader_epoch: int, plan: Plan) -> None:
         active, interval_bytes = self._segments.active, self.config.index_interval_bytes
         if leader_epoch > self.leader_epochs.latest_epoch:
             self.leader_epochs.assign(leader_epoch, self.log_end_offset)
         if not active.size_bytes:
-            self._unsynced.names = True  # the file may be new
+            self._durability.names_changed = True  # the file may be new
         for batch in intake.batches:
             active.remember(batch.base_offset)
             active.note(
@@ -256,7 +250,7 @@ class Log:
                 interval_bytes=interval_bytes,
             )
         active.unsynced = True
-        self._unsynced.appended_bytes += size_bytes
+        self._durability.appended_bytes += size_bytes
         self.log_end_offset = end_offset = intake.last_offset + 1
         self.producers.apply(plan, end_offset)
 
@@ -264,8 +258,7 @@ class Log:
         """Begin a new segment at the log's end; nothing when the active one is empty. KafkaError:
         KAFKA_STORAGE_ERROR.
         """
-        if self.poisoned is not None:
-            raise self.poisoned
+        self._durability.check_writable()
         old = self._segments.active
         if not old.size_bytes:
             return
@@ -282,31 +275,17 @@ class Log:
             new.create()
         except OSError as error:
             new.close()
-            if not is_disk_full(error):
-                self._poison(str(error))
-            raise self._refusal(error) from error
+            raise self._durability.refusal(error, poisons=True) from error
         old.recent = None
-        self._unsynced.sealed(old)
+        self._durability.sealed(old)
         self._segments.add(new)
-
-    def _refusal(self, error: OSError) -> KafkaError:
-        return self.poisoned or KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"{self.directory}: {error}")
-
-    def _poison(self, reason: str) -> None:
-        if self.poisoned is None:
-            self.poisoned = KafkaError(
-                ErrorCode.KAFKA_STORAGE_ERROR, f"{self.directory} takes no more writes: {reason}"
-            )
-            _log.error("%s", self.poisoned.message)
-            self._unsynced.distrust()
 
     # --- reading
 
     def read(
         self, offset: int, *, max_bytes: int, min_one_batch: bool = True, end_offset: int | None = None
     ) -> FileSlice | None:
-        """Locate records from `offset` on, at most `max_bytes` (any thread; may wait). None when there are
-        none yet.
+        """Locate records from `offset` on, at most `max_bytes` (any thread; may wait). None when there are none yet.
 
         The slice begins with the batch that holds `offset` and lies in one segment. It ends in front of the
         batch that holds `end_offset` and may end inside a batch; with `min_one_batch` the first one is
@@ -317,9 +296,7 @@ class Log:
     def read_now(
         self, offset: int, *, max_bytes: int, min_one_batch: bool = True, end_offset: int | None = None
     ) -> FileSlice | None:
-        """As `read`, but raises WouldWait when the disk would have to be waited for; then `read` in a
-        thread.
-        """
+        """As `read`, but raises WouldWait when the disk would have to be waited for; then `read` in a thread."""
         return self._read(offset, end_offset, max_bytes, min_one_batch, wait=False)
 
     def _read(
@@ -334,13 +311,9 @@ class Log:
             return None
         request = ReadRequest(offset, limit, max_bytes, min_one_batch, wait)
         try:
-            for segment in self._segments.from_offset(offset):
-                found = slice_of(segment, request)
-                if found is not None:
-                    return found
+            return read(self._segments, request)
         except FileClosed as error:  # deleted under a reader in another thread
             raise self._out_of_range(offset) from error
-        return None
 
     def _out_of_range(self, offset: int) -> KafkaError:
         return KafkaError(
@@ -350,77 +323,34 @@ class Log:
         )
 
     def offset_for_time(self, timestamp_ms: int) -> TimestampOffset | None:
-        """The first record that is not older than `timestamp_ms` (any thread; may wait); None when all
-        are.
-        """
-        for segment in self._segments:
-            try:
-                found = first_at_or_after(segment, timestamp_ms, self.log_start_offset)
-            except FileClosed:  # deleted under a reader in another thread: the next one is the first now
-                continue
-            if found is not None:
-                return found
-        return None
+        """The first record that is not older than `timestamp_ms` (any thread; may wait); None when all are."""
+        return first_at_or_after(self._segments, timestamp_ms, self.log_start_offset)
 
     def offset_of_max_timestamp(self) -> TimestampOffset | None:
-        """The first record that has the largest timestamp of all (any thread; may wait); None when none has
-        one.
-        """
+        """The first record that has the largest timestamp of all (any thread; may wait); None when none has one."""
         largest = max(segment.largest_timestamp.timestamp for segment in self._segments)
         return self.offset_for_time(largest) if largest >= 0 else None
 
     # --- durability
 
     def begin_flush(self) -> Flush | None:
-        """Take note of all that is dirty; None when nothing is, or the log is poisoned. Then run it, then
-        finish it.
-        """
-        if self.poisoned is not None:
-            return None
-        epochs = self._take_epochs() if self.leader_epochs.dirty else None
-        snapshots = self._snapshots.take_unsynced()
-        return self._unsynced.begin(
-            self._files, self.directory, self._segments.active, snapshots=snapshots, epochs=epochs
-        )
-
-    def _take_epochs(self) -> tuple[str, bytes]:
-        """The leader epoch file's path and content, which the caller is about to write."""
-        self.leader_epochs.dirty = False
-        return os.path.join(self.directory, LEADER_EPOCH_FILE), encode_epochs(self.leader_epochs.entries)
+        """Take note of all that is dirty; None when nothing is, or the log is poisoned. Then run it, then finish it."""
+        return self._durability.begin()
 
     def finish_flush(self, flush: Flush, error: Exception | None = None) -> None:
-        """What came of `flush.run`: nothing raised moves the recovery point, an error poisons the log (NoRoom does not)."""
-        self._unsynced.finish(flush, worked=error is None)
-        if isinstance(error, NoRoom):
-            self.leader_epochs.dirty = self._unsynced.names = True
-            return
-        if error is not None:
-            self._poison(f"sync failed: {error}")
-        if self.poisoned is not None:
-            return  # also a sync that worked proves nothing after one that did not
-        self.recovery_point = max(self.recovery_point, flush.end_offset)
+        """What came of `flush.run`: nothing raised moves the recovery point, an error poisons the log
+        (NoRoom does not).
+        """
+        self._durability.finish(flush, error)
 
     def flush(self) -> None:
-        """Make everything durable now; waits for the disk. Raises the log's KafkaError when the sync
-        fails.
-        """
-        flush = self.begin_flush()
-        if flush is not None:
-            self._run(flush)
-
-    def _run(self, flush: Flush) -> None:
-        try:
-            flush.run()
-        except OSError as error:
-            self.finish_flush(flush, error)
-            raise self._refusal(error) from error
-        self.finish_flush(flush)
+        """Make everything durable now; waits for the disk. Raises the log's KafkaError when the sync fails."""
+        self._durability.run_all()
 
     # --- getting shorter
 
     def delete_before(self, offset: int) -> int:
-        """Let the log begin at `offset` (DeleteRecords) and return where it begins; `sweep` removes the
-        segments.
+        """Let the log begin at `offset` (DeleteRecords) and return where it begins; `sweep` removes the segments.
 
         The new start is durable when the owner has written it into the log directory's checkpoint. Raises
         KafkaError(OFFSET_OUT_OF_RANGE) behind the end.
@@ -451,7 +381,7 @@ class Log:
             count, freed_bytes = self._apply_retention(now_ms)
             removed = self._deleted.remove_due(now_ms) if self._deleted is not None else 0
         except OSError as error:
-            raise self._refusal(error) from error
+            raise self._durability.refusal(error) from error
         forgotten = self.producers.expire(now_ms, self.config.producer_id_expiration_ms)
         return SweepResult(count, freed_bytes, removed, forgotten)
 
@@ -460,13 +390,11 @@ class Log:
             if segment.index_lies:
                 _log.warning("%s: its indexes do not lead to its batches and are built again", segment.log.path)
                 segment.rebuild_indexes(self.config.index_interval_bytes)
+                if segment is not self._segments.active:
+                    self._durability.sealed(segment)
 
     def _apply_retention(self, now_ms: int) -> tuple[int, int]:
-        ages = [
-            SegmentAge(each.base_offset, each.next_offset, each.size_bytes, each.age_timestamp)
-            for each in self._segments
-        ]
-        start = self.log_start_offset
+        ages, start = self._segments.ages(), self.log_start_offset
         count = expired_count(ages, config=self.config, log_start_offset=start, now_ms=now_ms)
         if count == len(ages):
             self.roll(now_ms)
@@ -480,31 +408,29 @@ class Log:
         first_offset = self._segments.first.base_offset
         if first_offset > self.log_start_offset:
             self._begin_at(first_offset)
-        self._unsynced.gone(gone)
+        self._durability.gone(gone)
         self._deleted = self._deleted or DeletedSegments(self._files, self.directory)
         self._deleted.add(gone, due_ms=now_ms + self.config.file_delete_delay_ms)
         self._snapshots.drop(lambda offset: offset < first_offset)
 
     def truncate(self, offset: int) -> None:
-        """Drop everything from `offset` on, and the whole batch that holds it. Waits for the disk; durable
-        on return.
+        """Drop everything from `offset` on, and the whole batch that holds it. Waits for the disk; durable on return.
 
         KafkaError(KAFKA_STORAGE_ERROR) poisons the log: it is not known what is left.
         """
-        if self.poisoned is not None:
-            raise self.poisoned
+        self._durability.check_writable()
         if offset >= self.log_end_offset:
             return
         try:
             self._truncate(max(offset, self._segments.first.base_offset))
         except OSError as error:
             leave_sync_mark(self._files, self.directory)
-            self._poison(f"truncating to {offset} failed: {error}")
-            raise self._refusal(error) from error
+            self._durability.poison(f"truncating to {offset} failed: {error}")
+            raise self._durability.refusal(error) from error
 
     def _truncate(self, offset: int) -> None:
         gone = self._segments.drop_behind(offset)
-        self._unsynced.gone(gone)
+        self._durability.gone(gone)
         for segment in gone:
             segment.remove(Mark.LIVE)
         active = self._segments.active
@@ -512,13 +438,12 @@ class Log:
         active.unsynced = True
         self.log_end_offset = end_offset = active.next_offset
         self.log_start_offset = min(self.log_start_offset, end_offset)
-        self.recovery_point = min(self.recovery_point, end_offset)
-        self._unsynced.truncated(end_offset)
+        self._durability.truncated(end_offset)
         self.leader_epochs.truncate_end(end_offset)
         self._snapshots.drop(lambda snapshot: snapshot > end_offset)
         rebuild_producers(self._segments, self.producers, self._snapshots, end_offset, _log.warning)
         active.log.sync()
-        self._files.replace_bytes(*self._take_epochs())  # syncs the folder, too
+        self._files.replace_bytes(*self._durability.take_epochs())  # syncs the folder, too
 
     # --- the end
 
@@ -530,8 +455,7 @@ class Log:
         recover.
         """
         try:
-            if self.poisoned is not None:
-                raise self.poisoned
+            self._durability.check_writable()
             self._settle()
         finally:
             self.release()
@@ -540,21 +464,17 @@ class Log:
         active = self._segments.active
         try:
             if len(self.producers) or self._snapshots.offsets:
-                self._unsynced.names |= self._snapshots.write(self.producers, self.log_end_offset)
+                self._durability.names_changed |= self._snapshots.write(self.producers, self.log_end_offset)
             if active.size_bytes:
                 active.complete_indexes()
         except OSError as error:
-            raise self._refusal(error) from error
+            raise self._durability.refusal(error) from error
         if active.unsynced or active.indexes_unsynced:
-            self._unsynced.sealed(active)
-        for flush in self._unsynced.under_way():
-            self._run(flush)  # perhaps for the second time: there is no waiting for another thread here
-        self.flush()
+            self._durability.sealed(active)
+        self._durability.run_all()
 
     def release(self) -> None:
-        """Let go of the files as they are; nothing more is written. For a log that is being deleted, or a
-        failure.
-        """
+        """Let go of the files as they are; nothing more is written. For a log that is being deleted, or a failure."""
         for segment in self._segments:
             segment.deleted = True
             segment.close()
@@ -570,14 +490,3 @@ class Log:
         assert segments.active.next_offset == self.log_end_offset, segments.active
         assert self.producers.end_offset == self.log_end_offset, self.producers.end_offset
         assert self.dirty_bytes >= 0, self.dirty_bytes
-
-
-def _jitter(config: LogConfig, random: Random | None) -> Callable[[], int]:
-    limit_ms = min(config.segment_jitter_ms, config.segment_ms)
-    if random is None or limit_ms <= 0:
-        return _no_jitter
-    return lambda: random.randrange(limit_ms)
-
-
-def _no_jitter() -> int:
-    return 0

@@ -1,5 +1,4 @@
-"""The bytes of a producer snapshot: what a log knew of its producers in front of the offset in the file's
-name.
+"""The bytes of a producer snapshot: what a log knew of its producers in front of the offset in the file's name.
 
     0   version int16                    1
     2   crc uint32                       CRC-32C of everything from 6 to the end

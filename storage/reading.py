@@ -1,4 +1,4 @@
-"""Locating what a reader asks for in one segment, and finding a record by its time.
+"""Locating what a reader asks for, and finding a record by its time.
 
 Only the search by time looks into batches: the time index says from which offset on to look, the offset
 index where that is, headers say which batch has a record that late, and its records say which one it is.
@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from ..protocol.record_reader import iter_records
 from .batches import Located
 from .file_slice import FileSlice
+from .files import FileClosed
 from .index import TimestampOffset
 from .segment import Segment
+from .segments import Segments
 
 # What is in the log was accepted under the broker's own bound, which may have been another then.
 MAX_DECOMPRESSED_BYTES = 2**31 - 1
@@ -28,6 +30,15 @@ class ReadRequest:
     max_bytes: int
     min_one_batch: bool  # the first batch is whole, whatever `max_bytes` says
     wait: bool  # for a cold disk; else WouldWait
+
+
+def read(segments: Segments, request: ReadRequest) -> FileSlice | None:
+    """The first part of the log that answers the request; None when there is none. FileClosed: it was deleted."""
+    for segment in segments.from_offset(request.offset):
+        found = slice_of(segment, request)
+        if found is not None:
+            return found
+    return None
 
 
 def slice_of(segment: Segment, request: ReadRequest) -> FileSlice | None:
@@ -69,8 +80,19 @@ def _position_of(segment: Segment, offset: int, wait: bool) -> int:
     return segment.size_bytes if place is None else place.position
 
 
-def first_at_or_after(segment: Segment, timestamp_ms: int, from_offset: int) -> TimestampOffset | None:
+def first_at_or_after(segments: Segments, timestamp_ms: int, from_offset: int) -> TimestampOffset | None:
     """The first record from `from_offset` on whose timestamp is at least `timestamp_ms`."""
+    for segment in segments:
+        try:
+            found = _first_in_segment(segment, timestamp_ms, from_offset)
+        except FileClosed:  # deleted under a reader in another thread: the next one is the first now
+            continue
+        if found is not None:
+            return found
+    return None
+
+
+def _first_in_segment(segment: Segment, timestamp_ms: int, from_offset: int) -> TimestampOffset | None:
     if segment.largest_timestamp.timestamp < timestamp_ms:
         return None
     entry = segment.time_index.lookup(timestamp_ms)

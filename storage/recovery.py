@@ -115,9 +115,7 @@ class Loader:
         )
 
     def _heed_mark(self) -> None:
-        """After a failed sync of an earlier process nothing behind the recovery point is on the disk for
-        sure.
-        """
+        """After a failed sync of an earlier process nothing behind the recovery point is on the disk for sure."""
         self.sync_failed = SYNC_FAILED_FILE in self.names
         if self.sync_failed:
             self.clean = self.report.clean = False
@@ -152,8 +150,9 @@ class Loader:
     def _drop_half_deleted(self) -> None:
         """Retention renames the oldest segments first, but a crash may keep a later new name and lose an earlier one.
 
-        The hole it leaves has a `.deleted` file in it: what lies before the hole was deleted, too. Segments that
-        truncation took are not meant (Kafka renames those as well): there is no hole, or nothing behind it.
+        The hole it leaves has a `.deleted` file in it: what lies before the hole was deleted, too. Segments
+        that truncation took are not meant (Kafka renames those as well): there is no hole, or nothing
+        behind it.
         """
         deleted = self._offsets_of(Kind.LOG, Mark.DELETED)
         for slot in range(len(self.segments) - 1, 0, -1) if deleted and not self.config.compacts else ():
@@ -223,7 +222,8 @@ class Loader:
         self.report.rebuilt_indexes.append((segment.log.path, why))
 
     def _is_synced(self, segment: Segment) -> bool:
-        # Of the segment that ends just at the recovery point the indexes may not be: it may have been active then.
+        # Of the segment that ends just at the recovery point the indexes may not be: it may have been
+        # active then.
         return segment is not self.segments[-1] and segment.next_offset < self.recovery_point
 
     def _look_at_synced_segments(self) -> None:
@@ -269,9 +269,7 @@ class Loader:
             )
 
     def _prove(self, segment: Segment, following: int | None) -> bool:
-        """Scan one segment from the recovery point on and cut it at the first fault. False: what follows
-        goes.
-        """
+        """Scan one segment from the recovery point on and cut it at the first fault. False: what follows goes."""
         if not segment.size_bytes:
             self._empty_indexes(segment)
             segment.end = (segment.base_offset, 0)
@@ -293,9 +291,7 @@ class Loader:
         return not faults and self._reaches(segment, following)
 
     def _reaches(self, segment: Segment, following: int | None) -> bool:
-        """Whether the next segment goes on where this one ends. Compaction, and nothing else, may leave a
-        gap.
-        """
+        """Whether the next segment goes on where this one ends. Compaction, and nothing else, may leave a gap."""
         end_offset = segment.next_offset
         if following is None or end_offset == following or (end_offset < following and self.config.compacts):
             return True
@@ -303,9 +299,7 @@ class Loader:
         return False
 
     def _trusted_position(self, segment: Segment) -> int:
-        """From where to scan: the index entry in front of the recovery point if the indexes are sound, else
-        0.
-        """
+        """From where to scan: the index entry in front of the recovery point if the indexes are sound, else 0."""
         if self.recovery_point <= segment.base_offset or self.sync_failed:
             return 0
         if self._lacks_index(segment):

@@ -10,9 +10,7 @@ ABSENT = "they were absent"
 
 @dataclass(frozen=True, slots=True)
 class DroppedBytes:
-    """Bytes that were cut off, and why. `valid_data_follows`: not a torn tail, something damaged the
-    middle.
-    """
+    """Bytes that were cut off, and why. `valid_data_follows`: not a torn tail, something damaged the middle."""
 
     path: str
     position: int
@@ -50,8 +48,8 @@ class RecoveryReport:
     def lines(self) -> list[str]:
         """For a person, one finding a line.
 
-        Leftovers are not worth one, nor are indexes that were absent: those of an active segment are on the disk only
-        when it rolls, so after a crash every log lacks them.
+        Leftovers are not worth one, nor are indexes that were absent: those of an active segment are on the
+        disk only when it rolls, so after a crash every log lacks them.
         """
         said = [str(each) for each in self.dropped]
         said += [f"the segment from offset {base} on was dropped" for base in self.dropped_segments]

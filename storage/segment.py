@@ -115,9 +115,7 @@ class Segment:
 
     @property
     def age_timestamp(self) -> int:
-        """What `retention.ms` counts from: the largest timestamp, or when it was last written if it has
-        none.
-        """
+        """What `retention.ms` counts from: the largest timestamp, or when it was last written if it has none."""
         largest = self.largest_timestamp.timestamp
         if largest >= 0 or not self.size_bytes:
             return largest
@@ -172,9 +170,7 @@ class Segment:
     def should_roll(
         self, added_bytes: int, *, max_timestamp: int, last_offset: int, now_ms: int, config: LogConfig
     ) -> bool:
-        """Whether batches of `added_bytes` belong into a new segment: size, age, full indexes, offset
-        span.
-        """
+        """Whether batches of `added_bytes` belong into a new segment: size, age, full indexes, offset span."""
         size_bytes = self.size_bytes
         if not size_bytes:
             return False
@@ -212,9 +208,7 @@ class Segment:
         return True
 
     def complete_indexes(self) -> None:
-        """Note the largest timestamp last, and have both files: one that is absent would be built again.
-        OSError.
-        """
+        """Note the largest timestamp last, and have both files: one that is absent would be built again. OSError."""
         largest = self.largest_timestamp
         self.time_index.append(largest.timestamp, largest.offset)
         for kind, index in ((Kind.TIME_INDEX, self.time_index), (Kind.OFFSET_INDEX, self.offset_index)):
@@ -223,9 +217,7 @@ class Segment:
                 index.file.truncate(0)
 
     def try_complete_indexes(self) -> None:
-        """As `complete_indexes`, where the entries may as well wait in memory: on a full disk a log still
-        opens.
-        """
+        """As `complete_indexes`, where the entries may as well wait in memory: on a full disk a log still opens."""
         try:
             self.complete_indexes()
         except OSError as error:
@@ -237,18 +229,14 @@ class Segment:
         self.unsynced = self.offset_index.unsynced = self.time_index.unsynced = True
 
     def write_again(self) -> None:
-        """Write the log's bytes over themselves and sync them, so that they are on the disk, and not only
-        in memory.
-        """
+        """Write the log's bytes over themselves and sync them, so that they are on the disk, and not only in memory."""
         for position in range(0, self.size_bytes, SCAN_CHUNK_BYTES):
             size_bytes = min(SCAN_CHUNK_BYTES, self.size_bytes - position)
             self.log.write(self.log.read(size_bytes, position), position)
         self.log.sync()
 
     def sync_with_indexes(self) -> None:
-        """Have all of it on the disk (any thread, when the segment does not grow any more). OSError: the
-        log is not.
-        """
+        """Have all of it on the disk (any thread, when the segment does not grow any more). OSError: the log is not."""
         self.log.sync()
         if self.try_write_indexes():
             self.offset_index.sync()
@@ -259,8 +247,7 @@ class Segment:
         return self.offset_index.unsynced or self.time_index.unsynced
 
     def rewind(self, position: int) -> None:
-        """Forget what is known from the batch at `position` on, which begins the file or is named by an
-        index entry.
+        """Forget what is known from the batch at `position` on, which begins the file or is named by an index entry.
 
         The bytes stay; `note` takes them into account again.
         """
@@ -350,9 +337,7 @@ class Segment:
     # --- getting shorter
 
     def truncate(self, offset: int) -> None:
-        """Drop the batch that holds `offset` and all behind it. After an OSError it is not known what is
-        left.
-        """
+        """Drop the batch that holds `offset` and all behind it. After an OSError it is not known what is left."""
         place = self.locate(offset)
         if place is None:
             return

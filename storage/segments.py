@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator
 
+from .retention import SegmentAge
 from .segment import Segment
 
 
@@ -39,6 +40,12 @@ class Segments:
     def size_bytes(self) -> int:
         """The bytes of all logs, indexes not counted."""
         return sum(segment.size_bytes for segment in self._all)
+
+    def ages(self) -> list[SegmentAge]:
+        """What retention needs to know of each."""
+        return [
+            SegmentAge(each.base_offset, each.next_offset, each.size_bytes, each.age_timestamp) for each in self._all
+        ]
 
     def from_offset(self, offset: int) -> list[Segment]:
         """The segment that may hold `offset`, and those behind it."""

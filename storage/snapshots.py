@@ -32,9 +32,7 @@ class Snapshots:
         return os.path.join(self._directory, file_name(offset, Kind.SNAPSHOT))
 
     def write(self, producers: ProducerStates, offset: int) -> bool:
-        """Save the states as of `offset`; False if that was done before. OSError: there is none, or a torn
-        one.
-        """
+        """Save the states as of `offset`; False if that was done before. OSError: there is none, or a torn one."""
         if self.offsets and self.offsets[-1] == offset:
             return False
         file = self._files.open(self.path(offset))

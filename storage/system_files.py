@@ -133,9 +133,7 @@ class SystemFiles(Files):
     # close.
 
     def _take(self, file: _SystemFile, *, create: int = 0) -> int:
-        """The file's descriptor, until `_give_back`. `create` is O_CREAT for the calls that may make the
-        file.
-        """
+        """The file's descriptor, until `_give_back`. `create` is O_CREAT for the calls that may make the file."""
         with self._lock:
             if file._closed:
                 raise FileClosed(errno.EBADF, "closed", file.path)
