@@ -25,7 +25,7 @@ from .dump import ABORTED_TRANSACTION, Unreadable, dump_file
 from .files import Files
 from .index import OffsetIndex, OffsetPosition, TimeIndex, TimestampOffset
 from .leader_epochs import LeaderEpochs
-from .names import LEADER_EPOCH_FILE, FileName, Kind, Mark, file_name, parse_file_name
+from .names import LEADER_EPOCH_FILE, SYNC_FAILED_FILE, FileName, Kind, Mark, file_name, parse_file_name
 
 __all__ = ("Finding", "Severity", "bytes_to_check", "check_directory", "check_partition", "is_partition_folder")
 
@@ -101,6 +101,9 @@ class _PartitionCheck:
         yield from self._check_orphans(names, set(base_offsets))
         yield from self._check_epochs()
         yield from _check_readable(self._path(partition_metadata.FILE_NAME), self.files, Severity.DAMAGE)
+        if self.files.exists(self._path(SYNC_FAILED_FILE)):
+            what = "a sync had failed: what was not synced is written again at the next start"
+            yield Finding(self._path(SYNC_FAILED_FILE), None, what, Severity.REPAIRABLE)
         for name in names:
             if name.kind is Kind.SNAPSHOT:
                 yield from self._check_snapshot(name)

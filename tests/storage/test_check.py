@@ -184,6 +184,7 @@ def test_records_are_looked_at_only_when_asked():
             ".txnindex",
             "offsets 9 to 3",
         ),
+        (lambda f: f.replace_bytes(f"{FOLDER}/.sync-failed", b""), ".sync-failed", "written again"),
         (lambda f: overwrite(f, f"{FOLDER}/{7:020d}.index", 0, bytes(8)), ".index", "log is not there"),
         (
             lambda f: f.replace_bytes(f"{FOLDER}/leader-epoch-checkpoint", b"0\n1\n0 0\n"),
