@@ -1,5 +1,6 @@
 """A lock file that names its holder, as far as the system can keep two brokers off one folder.
- Apache Kafka locks `.lock` with a POSIX record lock, so ours takes one too: the two brokers exclude each
+
+Apache Kafka locks `.lock` with a POSIX record lock, so ours takes one too: the two brokers exclude each
 other. Record locks belong to the process and not to the descriptor, so on Linux a `flock` is taken beside
 it to exclude a second lock in this very process. macOS keeps both kinds in one table, where `flock` alone
 excludes both. Windows locks a byte far behind the text, because its locks would keep a reader from the

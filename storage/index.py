@@ -1,8 +1,9 @@
 """A segment's two indexes: offset to position, and timestamp to offset. Sparse, sorted, derived.
 
-    .index      relative offset int32, position int32      the batch at `position` ends with base offset +
-    relative offset .timeindex  timestamp int64, relative offset int32     no record up to that offset is
-    later than the timestamp
+    .index      relative offset int32, position int32
+                the batch at `position` ends with base offset + relative offset
+    .timeindex  timestamp int64, relative offset int32
+                no record up to that offset is later than the timestamp
 
 An entry is added about every `index.interval.bytes` of log; offsets and positions grow strictly from entry
 to entry, timestamps too. A lookup finds the last entry not beyond what is asked and the log is walked from

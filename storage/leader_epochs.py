@@ -1,7 +1,7 @@
 """Which leader epoch began at which offset: what KIP-101 and KIP-320 need to find where two histories part.
 
-    epoch 3 from 0, epoch 5 from 120, epoch 6 from 480     ->  epoch 5 ends at 480; epoch 4 is answered as
-    3, ending at 120
+    epoch 3 from 0, epoch 5 from 120, epoch 6 from 480
+    -> epoch 5 ends at 480; epoch 4, which never wrote, is answered as epoch 3, which ends at 120
 
 Epochs and start offsets both grow from entry to entry. The entries are in every batch of the log, too, so
 the file (`leader-epoch-checkpoint`) may be written late: before the recovery point passes the entry's

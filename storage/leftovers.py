@@ -1,6 +1,6 @@
 """Files that a crash left half-way between two states, brought to one of them.
 
-`.deleted` files go, at the very end (`Loader` explains why). Index files without a log go at once. What
+`.deleted` files go, at the very end (`recovery` says why). Index files without a log go at once. What
 Apache Kafka's cleaner left is brought to an end the way Kafka does it
 (`LogLoader.removeTempFilesAndCollectSwapFiles`): compaction writes `.cleaned` files, renames them to
 `.swap`, the newest segment first, puts the old segments away, and takes the `.swap` off. So

@@ -1,15 +1,15 @@
-"""What a log knows of the producers that number their batches: idempotence (KIP-98, KIP-360), and who has a
-transaction open.
+"""What a log knows of the producers that number their batches, and who has a transaction open (KIP-98, KIP-360).
 
 Per producer id: its epoch and its last five batches, as sequence range and offset range. An appended batch
 is, in this order,
 
     one of the five again                          a duplicate: answered with the offsets it was given then
     of an older epoch                              INVALID_PRODUCER_EPOCH: another instance has taken over
-    of a newer epoch, not from sequence 0          OUT_OF_ORDER_SEQUENCE_NUMBER of the same epoch, not from
-    the next sequence  OUT_OF_ORDER_SEQUENCE_NUMBER (so is a duplicate older than five) of an id not known
-    here                        taken at any sequence: its state may have expired else
-    appended
+    of a newer epoch, not from sequence 0          OUT_OF_ORDER_SEQUENCE_NUMBER
+    of the same epoch, not from the next sequence  OUT_OF_ORDER_SEQUENCE_NUMBER (so is a duplicate that is
+                                                   older than the five)
+    of an id not known here                        taken at any sequence: its state may have expired
+    else                                           appended
 
 Sequences run from 0 to 2^31 - 1 and begin again at 0. Nothing changes in place: `plan` says what the
 producers will be after an append, `apply` makes it so once the bytes are written. `replay` believes the log

@@ -3,9 +3,10 @@
 Segments go from the oldest on, whole, and only as long as each next one may go: the log has no holes. In
 this order, as in Kafka,
 
-    start     everything in the segment lies before the log start offset (DeleteRecords) size      without
-    it the log is still `retention.bytes` large time      its largest timestamp is older than
-    `retention.ms`; for a segment without timestamps the time it was written counts
+    start     everything in the segment lies before the log start offset (DeleteRecords)
+    size      without it the log is still `retention.bytes` large
+    time      its largest timestamp is older than `retention.ms`; for a segment without timestamps the time at
+              which it was written counts
 
 The last segment is among them only when it has records; the log then rolls first, so that its end is kept.
 A log that is only compacted loses segments by its start alone. Kafka: `UnifiedLog.deleteOldSegments`.
