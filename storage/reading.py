@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..protocol.record_reader import iter_records
-from .batches import Located
+from .batches import Located, Place
 from .file_slice import FileSlice
 from .files import FileClosed
 from .index import TimestampOffset
@@ -35,26 +35,25 @@ class ReadRequest:
 def read(segments: Segments, request: ReadRequest) -> FileSlice | None:
     """The first part of the log that answers the request; None when there is none. FileClosed: it was deleted."""
     for segment in segments.from_offset(request.offset):
-        found = slice_of(segment, request)
-        if found is not None:
-            return found
+        known = _slice_for_returning_reader(segment, request)
+        if known is not None:
+            return known
+        place = segment.locate(request.offset, wait=request.wait)
+        if place is not None:
+            return _slice_at(segment, place, request)
+        # Compaction took the segment's last offsets: the next one has what follows.
     return None
 
 
-def slice_of(segment: Segment, request: ReadRequest) -> FileSlice | None:
-    """The part of one segment that answers the request; None when it has none."""
+def _slice_at(segment: Segment, place: Place, request: ReadRequest) -> FileSlice | None:
     next_offset, size_bytes = segment.end
-    reads_to_end = request.end_offset >= next_offset
-    if reads_to_end:
-        known = _slice_for_returning_reader(segment, request, size_bytes, next_offset)
-        if known is not None:
-            return known
-    place = segment.locate(request.offset, wait=request.wait)
-    if place is None or place.base_offset >= request.end_offset:
+    if place.base_offset >= request.end_offset:
         return None
-    end = size_bytes if reads_to_end else _position_of(segment, request.end_offset, request.wait)
     if place.size_bytes > request.max_bytes and not request.min_one_batch:
         return None  # a reader could make nothing of a part of the first batch
+    end = size_bytes
+    if request.end_offset < next_offset:
+        end = _position_of(segment, request.end_offset, request.wait)
     length = min(end - place.position, max(request.max_bytes, place.size_bytes))
     if length <= 0:
         return None
@@ -63,13 +62,14 @@ def slice_of(segment: Segment, request: ReadRequest) -> FileSlice | None:
     return FileSlice(segment.log, place.position, length, place.base_offset)
 
 
-def _slice_for_returning_reader(
-    segment: Segment, request: ReadRequest, size_bytes: int, next_offset: int
-) -> FileSlice | None:
+def _slice_for_returning_reader(segment: Segment, request: ReadRequest) -> FileSlice | None:
     """For a reader at the tail who takes all there is: where it stopped is where the new batches begin."""
     recent = segment.recent
-    position = recent.where_stopped(request.offset) if recent is not None else None
-    if recent is None or position is None or not 0 < size_bytes - position <= request.max_bytes:
+    next_offset, size_bytes = segment.end
+    if recent is None or request.end_offset < next_offset:
+        return None
+    position = recent.where_stopped(request.offset)
+    if position is None or not 0 < size_bytes - position <= request.max_bytes:
         return None
     recent.reader_stopped(next_offset, size_bytes)
     return FileSlice(segment.log, position, size_bytes - position, request.offset)
