@@ -28,6 +28,8 @@ from .catalog_machine import CatalogMachine
 from .catalog_records import CatalogRecord, ClusterFormed, ConfigResource, NodeStarted, TopicRemoved
 from .clock import SystemClock
 from .config import BrokerConfig
+from .coordinators.coordinator import GROUPS_JOURNAL, GroupCoordinator
+from .coordinators.settings import CoordinatorSettings
 from .dispatch import Dispatcher
 from .dynamic_config import config_in_force
 from .fetch_sessions import FetchSessions
@@ -66,6 +68,7 @@ class Broker:
         self.load_report: LoadReport
         self.journal: Journal[CatalogRecord]
         self.producer_ids: ProducerIds
+        self.groups: GroupCoordinator
         self.bound: dict[str, Listener] = {}
         self.partitions = Partitions(
             directory,
@@ -130,6 +133,7 @@ class Broker:
         await self.journal.append(self._first_records())
         await asyncio.to_thread(self.partitions.open, self.load_report.failed)
         await self.journal.append([TopicRemoved(topic_id) for topic_id in self.catalog.leaving])
+        self.groups.start(self.flusher, self.clock)
         self.producer_ids = ProducerIds(self.journal, self.catalog, node_id=self.node_id)
         for listener in self.config.listeners:
             host, port = await self.server.listen(listener.name, listener.host, listener.port)
@@ -147,11 +151,18 @@ class Broker:
             now_ms=now_ms,
         )
         self.config = config_in_force(self._static_config, self.catalog)
+        self.groups = GroupCoordinator.open(
+            os.path.join(directory.path, GROUPS_JOURNAL),
+            self.catalog,
+            CoordinatorSettings.of(self.config),
+            files=directory.files,
+            now_ms=now_ms,
+        )
         self.load_report = directory.load(
             lambda topic: self.config.log_config(self.catalog.configs_of(ConfigResource.TOPIC, topic)),
             now_ms=now_ms,
             threads=self.config.whole("num.recovery.threads.per.data.dir"),
-            others=frozenset({CATALOG_JOURNAL}),
+            others=frozenset({CATALOG_JOURNAL, GROUPS_JOURNAL}),
             on_progress=on_progress,
         )
 
@@ -187,15 +198,17 @@ class Broker:
 
     async def stop(self) -> list[str]:
         """Stop in order, with everything on the disk. Returns what went wrong, in words."""
+        self.groups.release()
         await self.server.stop(STOP_GRACE_S)
         await self.server.dispatcher.close()
         await self._housekeeping.close()
         await self.partitions.close()
         problems = []
-        try:
-            await self.journal.close()
-        except Exception as error:  # noqa: BLE001 - a journal that cannot be closed must not keep the logs from it
-            problems.append(str(error))
+        for close_journal in (self.groups.stop, self.journal.close):
+            try:
+                await close_journal()
+            except Exception as error:  # noqa: BLE001 - a journal that cannot be closed must not keep the logs from it
+                problems.append(str(error))
         await self.flusher.close()
         problems += await asyncio.to_thread(self.directory.close, threads=CLOSE_THREADS)
         return problems

@@ -83,6 +83,38 @@ _ROWS = [
         "The most a fetch is answered with, whatever the client asks for.",
     ),
     _broker(
+        "group.initial.rebalance.delay.ms", INT, 3000, None, _READ_ONLY,
+        "How long the first rebalance of a new group waits for more members.",
+    ),
+    _broker(
+        "group.max.session.timeout.ms", INT, 1800000, None, _READ_ONLY,
+        "The longest session timeout a member may ask for.",
+    ),
+    _broker(
+        "group.max.size", INT, 2147483647, at_least(1), _READ_ONLY,
+        "The most members a group may have.",
+    ),
+    _broker(
+        "group.min.session.timeout.ms", INT, 6000, None, _READ_ONLY,
+        "The shortest session timeout a member may ask for.",
+    ),
+    _broker(
+        "offset.metadata.max.bytes", INT, 4096, None, _READ_ONLY,
+        "The most bytes of metadata that a committed offset may carry.",
+    ),
+    _broker(
+        "offsets.commit.timeout.ms", INT, 5000, at_least(1), _READ_ONLY,
+        "How long a commit waits for the disk.",
+    ),
+    _broker(
+        "offsets.retention.check.interval.ms", LONG, 600000, at_least(1), _READ_ONLY,
+        "How often committed offsets are looked at for expired ones.",
+    ),
+    _broker(
+        "offsets.retention.minutes", INT, 10080, at_least(1), _READ_ONLY,
+        "How long the offsets of a group without members are kept.",
+    ),
+    _broker(
         "listener.security.protocol.map", STRING,
         "SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT",
         None, Update.PER_BROKER,

@@ -90,10 +90,6 @@ group.coordinator.background.threads                        int      read-only  
 group.coordinator.cached.buffer.max.bytes                   int      cluster-wide  524288.. 1048588
 group.coordinator.rebalance.protocols                       list     read-only     +{consumer|classic|share|streams} classic,consumer,streams
 group.coordinator.threads                                   int      read-only     1..      4
-group.initial.rebalance.delay.ms                            int      read-only     -        3000
-group.max.session.timeout.ms                                int      read-only     -        1800000
-group.max.size                                              int      read-only     1..      2147483647
-group.min.session.timeout.ms                                int      read-only     -        6000
 group.share.assignment.interval.ms                          int      cluster-wide  0..      1000
 group.share.assignors                                       list     read-only     +        simple
 group.share.delivery.count.limit                            int      read-only     2..10    5
@@ -159,11 +155,7 @@ num.io.threads                                              int      cluster-wid
 num.network.threads                                         int      cluster-wide  1..      3
 num.replica.alter.log.dirs.threads                          int      read-only     -        -
 num.replica.fetchers                                        int      cluster-wide  1..      1
-offset.metadata.max.bytes                                   int      read-only     -        4096
-offsets.commit.timeout.ms                                   int      read-only     1..      5000
 offsets.load.buffer.size                                    int      read-only     1..      5242880
-offsets.retention.check.interval.ms                         long     read-only     1..      600000
-offsets.retention.minutes                                   int      read-only     1..      10080
 offsets.topic.compression.codec                             int      read-only     -        0
 offsets.topic.num.partitions                                int      read-only     1..      50
 offsets.topic.replication.factor                            short    read-only     1..      3

@@ -1,0 +1,63 @@
+"""FindCoordinator: which node to ask about a group or a transactional id. A cluster of one node has one answer.
+
+A transactional id is given this node too, although transactions do not exist here yet: the node then refuses
+InitProducerId with UNSUPPORTED_VERSION, which clients take for final, where most of them ask again and again for a
+coordinator that cannot be found. Share groups are refused as Kafka does where they are switched off.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...protocol.apis import ApiKey
+from ...protocol.errors import ErrorCode
+from ...protocol.messages import Message
+from .context import Handler, RequestContext
+
+if TYPE_CHECKING:
+    from ..app import Broker
+
+KEYS_FROM = 4
+"""Several keys at once from this version on."""
+GROUP, TRANSACTION = 0, 1
+NO_NODE = -1
+MALFORMED = (
+    "This most likely occurs because of a request being malformed by the client library or the message was sent to an "
+    "incompatible broker. See the broker logs for more details."
+)
+"""Kafka's sentence for INVALID_REQUEST."""
+
+
+def find_coordinator(broker: Broker, context: RequestContext, request: Message) -> Message:
+    if context.api_version >= KEYS_FROM:
+        return Message(
+            coordinators=[
+                Message(key=key, **vars(_coordinator(broker, context, request))) for key in request.coordinator_keys
+            ]
+        )
+    found = _coordinator(broker, context, request)
+    if found.error_code is ErrorCode.NONE:
+        found.error_message = "NONE"  # as Kafka in these versions
+    return found
+
+
+def _coordinator(broker: Broker, context: RequestContext, request: Message) -> Message:
+    if request.key_type not in (GROUP, TRANSACTION):
+        return Message(
+            error_code=ErrorCode.INVALID_REQUEST,
+            error_message=MALFORMED,
+            node_id=NO_NODE,
+            host="",
+            port=NO_NODE,
+        )
+    address = broker.advertised(context)
+    return Message(
+        error_code=ErrorCode.NONE,
+        error_message="",
+        node_id=broker.node_id,
+        host=address.host,
+        port=address.port,
+    )
+
+
+HANDLERS: dict[ApiKey, Handler] = {ApiKey.FIND_COORDINATOR: find_coordinator}

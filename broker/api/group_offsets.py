@@ -1,0 +1,273 @@
+"""OffsetCommit, OffsetFetch, OffsetDelete: what a group has read up to.
+
+Topics go by name, from version 10 on by id. Partitions that do not exist are answered first and left out; what is left of a
+commit is one record, and the answer comes when it is durable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from ...protocol.apis import ApiKey
+from ...protocol.errors import ErrorCode, KafkaError
+from ...protocol.messages import Message
+from ..catalog import Topic
+from ..coordinators.coordinator import GroupCoordinator, refusal_of
+from ..coordinators.group import GroupState
+from ..coordinators.group_records import NEVER_MS, Committed, OffsetsCommitted, OffsetsDeleted, TopicOffsets
+from ..coordinators.offsets import check_commit, check_delete_offsets, present
+from .context import Handler, RequestContext
+
+if TYPE_CHECKING:
+    from ..app import Broker
+
+IDS_FROM = 10
+"""OffsetCommit and OffsetFetch name topics by id from this version on."""
+GROUPS_FROM = 8
+"""OffsetFetch asks about several groups from this version on."""
+NO_OFFSET = -1
+NO_EPOCH = -1
+DEFAULT_RETENTION = -1
+
+
+def _find(broker: Broker, context: RequestContext, asked: Message) -> tuple[Topic | None, ErrorCode]:
+    """The topic asked about, or the error for its partitions."""
+    if context.api_version >= IDS_FROM:
+        return broker.catalog.topic_by_id(asked.topic_id), ErrorCode.UNKNOWN_TOPIC_ID
+    return broker.catalog.topics.get(asked.name), ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+
+
+# --- OffsetCommit
+
+
+async def offset_commit(broker: Broker, context: RequestContext, request: Message) -> Message:
+    answer = _Answer()
+    accepted = _existing(broker, context, request, answer)
+    if not accepted:
+        return Message(topics=answer.topics)
+    try:
+        code = await _commit(broker.groups, context, request, accepted, answer)
+    except KafkaError as refusal:
+        code = _commit_refusal(refusal.code)
+    if code is not ErrorCode.NONE:
+        for asked, _ in accepted:
+            for each in asked.partitions:
+                answer.add(asked, each.partition_index, code)
+    return Message(topics=answer.topics)
+
+
+class _Answer:
+    """The partitions answered so far, grouped by topic in the order of the topics' first answers."""
+
+    def __init__(self) -> None:
+        self.topics: list[Message] = []
+        self._by_topic: dict[tuple[str, UUID | None], Message] = {}
+
+    def add(self, asked: Message, partition: int, code: ErrorCode) -> None:
+        name, topic_id = asked.name, getattr(asked, "topic_id", None)
+        topic = self._by_topic.get((name, topic_id))
+        if topic is None:
+            topic = Message(name=name, partitions=[])
+            if topic_id is not None:
+                topic.topic_id = topic_id
+            self._by_topic[name, topic_id] = topic
+            self.topics.append(topic)
+        topic.partitions.append(Message(partition_index=partition, error_code=code))
+
+
+def _existing(
+    broker: Broker, context: RequestContext, request: Message, answer: _Answer
+) -> list[tuple[Message, Topic]]:
+    """What is asked about partitions that exist, each with its topic; the others are answered."""
+    accepted = []
+    for asked in request.topics:
+        topic, missing = _find(broker, context, asked)
+        if topic is None:
+            for each in asked.partitions:
+                answer.add(asked, each.partition_index, missing)
+            continue
+        here = []
+        for each in asked.partitions:
+            if 0 <= each.partition_index < len(topic.partitions):
+                here.append(each)
+            else:
+                answer.add(asked, each.partition_index, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+        if here:
+            known = Message(**vars(asked))
+            known.partitions = here
+            accepted.append((known, topic))
+    return accepted
+
+
+async def _commit(
+    groups: GroupCoordinator,
+    context: RequestContext,
+    request: Message,
+    accepted: list[tuple[Message, Topic]],
+    answer: _Answer,
+) -> ErrorCode:
+    """Write what may be committed and answer it; or a code for all of it."""
+    groups.check_open()
+    code = check_commit(groups.groups.get(request.group_id), request, api_version=context.api_version)
+    if code is not ErrorCode.NONE:
+        return code
+    group = groups.group_for_commit(request.group_id)
+    if group.state in (GroupState.STABLE, GroupState.PREPARING):
+        groups.turn(group, lambda turn: turn.restart_session(group.members[request.member_id]))
+    expires_at_ms = NEVER_MS
+    if request.retention_time_ms != DEFAULT_RETENTION:
+        expires_at_ms = context.now_ms + request.retention_time_ms
+    taken, results = [], []
+    for asked, topic in accepted:
+        offsets = []
+        for each in asked.partitions:
+            metadata = each.committed_metadata or ""
+            if len(metadata) > groups.settings.offset_metadata_max_bytes:
+                results.append((asked, each.partition_index, ErrorCode.OFFSET_METADATA_TOO_LARGE))
+                continue
+            results.append((asked, each.partition_index, ErrorCode.NONE))
+            committed = Committed(
+                each.committed_offset, each.committed_leader_epoch, metadata, context.now_ms, expires_at_ms
+            )
+            offsets.append((each.partition_index, committed))
+        if offsets:
+            taken.append(TopicOffsets(topic.name, topic.id, tuple(offsets)))
+    if taken:
+        await groups.write(request.group_id, [OffsetsCommitted(request.group_id, tuple(taken))])
+    for result in results:
+        answer.add(*result)
+    return ErrorCode.NONE
+
+
+def _commit_refusal(code: ErrorCode) -> ErrorCode:
+    """Kafka's word for a commit that is too large; else as for all records of groups."""
+    return ErrorCode.INVALID_COMMIT_OFFSET_SIZE if code is ErrorCode.RECORD_LIST_TOO_LARGE else refusal_of(code)
+
+
+# --- OffsetFetch
+
+
+async def offset_fetch(broker: Broker, context: RequestContext, request: Message) -> Message:
+    one_group = context.api_version < GROUPS_FROM
+    asked = [Message(group_id=request.group_id, topics=request.topics)] if one_group else request.groups
+    code = await _readable(broker.groups, require_stable=request.require_stable)
+    if code is not ErrorCode.NONE:
+        answers = [Message(group_id=each.group_id, topics=[], error_code=code) for each in asked]
+    else:
+        answers = [_group(broker, context, each) for each in asked]
+    if one_group:
+        topics = [Message(name=each.name, partitions=each.partitions) for each in answers[0].topics]
+        return Message(topics=topics, error_code=answers[0].error_code)
+    return Message(groups=answers)
+
+
+async def _readable(groups: GroupCoordinator, *, require_stable: bool) -> ErrorCode:
+    """Whether offsets may be told; stable ones only once all that was decided before is durable."""
+    try:
+        groups.check_open()
+        if require_stable:
+            await groups.settled()
+    except KafkaError as refusal:
+        timed_out = refusal.code is ErrorCode.REQUEST_TIMED_OUT
+        return ErrorCode.NOT_COORDINATOR if timed_out else refusal_of(refusal.code)
+    return ErrorCode.NONE
+
+
+def _group(broker: Broker, context: RequestContext, asked: Message) -> Message:
+    if asked.topics is None:
+        topics = [
+            _topic(topic.name, topic.id, [_partition(*each) for each in committed.partitions.items()])
+            for topic, committed in broker.groups.offsets_of(asked.group_id)
+        ]
+    else:
+        topics = [_asked_topic(broker, context, asked.group_id, each) for each in asked.topics]
+    return Message(group_id=asked.group_id, topics=topics, error_code=ErrorCode.NONE)
+
+
+def _asked_topic(broker: Broker, context: RequestContext, group_id: str, asked: Message) -> Message:
+    topic, _ = _find(broker, context, asked)
+    if topic is None and context.api_version >= IDS_FROM:
+        missing = [_no_partition(index, ErrorCode.UNKNOWN_TOPIC_ID) for index in asked.partition_indexes]
+        return _topic("", asked.topic_id, missing)
+    committed = None if topic is None else broker.groups.state.offsets.get(group_id, {}).get(topic.name)
+    if committed is None or topic is None or committed.topic_id != topic.id:
+        found = [_no_partition(index) for index in asked.partition_indexes]
+    else:
+        found = [_partition(index, committed.partitions.get(index)) for index in asked.partition_indexes]
+    if topic is None:
+        return _topic(asked.name, UUID(int=0), found)
+    return _topic(topic.name, topic.id, found)
+
+
+def _topic(name: str, topic_id: UUID, partitions: list[Message]) -> Message:
+    return Message(name=name, topic_id=topic_id, partitions=partitions)
+
+
+def _partition(index: int, committed: Committed | None) -> Message:
+    if committed is None:
+        return _no_partition(index)
+    return Message(
+        partition_index=index,
+        committed_offset=committed.offset,
+        committed_leader_epoch=committed.leader_epoch,
+        metadata=committed.metadata,
+        error_code=ErrorCode.NONE,
+    )
+
+
+def _no_partition(index: int, code: ErrorCode = ErrorCode.NONE) -> Message:
+    return Message(
+        partition_index=index,
+        committed_offset=NO_OFFSET,
+        committed_leader_epoch=NO_EPOCH,
+        metadata="",
+        error_code=code,
+    )
+
+
+# --- OffsetDelete
+
+
+async def offset_delete(broker: Broker, context: RequestContext, request: Message) -> Message:
+    answer = _Answer()
+    accepted = _existing(broker, context, request, answer)
+    try:
+        code = await _delete(broker.groups, request.group_id, accepted, answer)
+    except KafkaError as refusal:
+        code = refusal_of(refusal.code)
+    if code is not ErrorCode.NONE:
+        return Message(error_code=code, topics=[])
+    return Message(error_code=ErrorCode.NONE, topics=answer.topics)
+
+
+async def _delete(
+    groups: GroupCoordinator, group_id: str, accepted: Iterable[tuple[Message, Topic]], answer: _Answer
+) -> ErrorCode:
+    groups.check_open()
+    if not group_id:
+        return ErrorCode.INVALID_GROUP_ID
+    group = groups.groups.get(group_id)
+    code = check_delete_offsets(group)
+    if group is None or code is not ErrorCode.NONE:
+        return code
+    wanted = []
+    for asked, topic in accepted:
+        subscribed = group.is_subscribed_to(topic.name)
+        indexes = [each.partition_index for each in asked.partitions]
+        for index in indexes:
+            answer.add(asked, index, ErrorCode.GROUP_SUBSCRIBED_TO_TOPIC if subscribed else ErrorCode.NONE)
+        if not subscribed:
+            wanted.append((topic.name, indexes))
+    removed = tuple(present(groups.state.offsets.get(group_id, {}), wanted))
+    if removed:
+        await groups.write(group_id, [OffsetsDeleted(group_id, removed)])
+    return ErrorCode.NONE
+
+
+HANDLERS: dict[ApiKey, Handler] = {
+    ApiKey.OFFSET_COMMIT: offset_commit,
+    ApiKey.OFFSET_FETCH: offset_fetch,
+    ApiKey.OFFSET_DELETE: offset_delete,
+}
