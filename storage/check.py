@@ -117,6 +117,7 @@ class _PartitionCheck:
 
     def _check_segments(self, base_offsets: list[int]) -> Iterator[Finding]:
         if not base_offsets:
+            self.extent.start_offset = self.extent.end_offset = self.log_start_offset
             return
         self.extent.start_offset = self.extent.end_offset = base_offsets[0]
         for base_offset in base_offsets:

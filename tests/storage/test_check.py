@@ -93,6 +93,14 @@ def test_one_partition_can_be_checked_by_itself():
     assert only(list(check_partition(FOLDER, files))).path == f"{FIRST}.log"
 
 
+def test_an_empty_log_that_begins_behind_0_needs_no_file():
+    files = PowerCutFiles()
+    files.make_directory(FOLDER)
+    files.replace_bytes("/data/log-start-offset-checkpoint", b"0\n1\nt 0 6\n")
+    files.replace_bytes("/data/recovery-point-offset-checkpoint", b"0\n1\nt 0 6\n")
+    assert findings(files) == []
+
+
 def test_what_is_on_its_way_out_is_not_looked_into():
     files = sound_directory()
     overwrite(files, f"{FIRST}.log.deleted", 0, b"garbage")
