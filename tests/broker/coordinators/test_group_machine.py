@@ -18,7 +18,7 @@ from uuid import UUID
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from ottla.broker.coordinators.group import GroupState
+from ottla.broker.coordinators.group import Group, GroupState
 from ottla.broker.coordinators.group_records import Committed, OffsetsCommitted, TopicOffsets
 from ottla.broker.coordinators.offsets import check_commit
 from ottla.protocol.errors import ErrorCode
@@ -140,10 +140,8 @@ class Groups(RuleBasedStateMachine):
         self.coordinator.crash(0)
         after = self.coordinator.group
         assert after.state is GroupState.STABLE
-        assert (after.generation, after.leader_id) == (before.generation, before.leader_id)
-        assert {each: m.assignment for each, m in after.members.items()} == {
-            each: m.assignment for each, m in before.members.items()
-        }
+        assert after.generation == before.generation
+        assert _roles(after) == _roles(before)
         for client in self.clients:
             if client.is_waiting:
                 client.lose_connection()
@@ -206,6 +204,14 @@ class Groups(RuleBasedStateMachine):
             and sorted(p for client in self.clients for p in client.owned) == list(range(PARTITION_COUNT))
             and group.generation >= self.last_generation
         )
+
+
+def _roles(group: Group) -> dict[str, tuple[bytes, bool]]:
+    """What each member has to do. A static member's new id that was not stored, and not told, may be the former one."""
+    return {
+        each.instance_id or each.member_id: (each.assignment, each.member_id == group.leader_id)
+        for each in group.members.values()
+    }
 
 
 Groups.TestCase.settings = settings(
