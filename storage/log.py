@@ -43,7 +43,7 @@ from .intake import Appended, Intake, stamp, take_apart
 from .leader_epochs import LeaderEpochs
 from .names import Mark
 from .producers import Plan, ProducerStates, Remembered
-from .reading import ReadRequest, first_at_or_after, read
+from .reading import ReadRequest, first_at_or_after, largest_timestamp, read
 from .recovery import Loaded, Loader, Progress, partition_of
 from .recovery_report import RecoveryReport
 from .replay import rebuild_producers
@@ -328,7 +328,7 @@ class Log:
 
     def offset_of_max_timestamp(self) -> TimestampOffset | None:
         """The first record that has the largest timestamp of all (any thread; may wait); None when none has one."""
-        largest = max(segment.largest_timestamp.timestamp for segment in self._segments)
+        largest = largest_timestamp(self._segments, self.log_start_offset)
         return self.offset_for_time(largest) if largest >= 0 else None
 
     # --- durability

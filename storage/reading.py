@@ -19,6 +19,7 @@ from .segments import Segments
 
 # What is in the log was accepted under the broker's own bound, which may have been another then.
 MAX_DECOMPRESSED_BYTES = 2**31 - 1
+NO_TIMESTAMP = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,26 @@ def first_at_or_after(segments: Segments, timestamp_ms: int, from_offset: int) -
         if found is not None:
             return found
     return None
+
+
+def largest_timestamp(segments: Segments, from_offset: int) -> int:
+    """The largest timestamp of the batches that hold `from_offset` or lie behind it; -1 for none."""
+    return max(_largest_in_segment(segment, from_offset) for segment in segments)
+
+
+def _largest_in_segment(segment: Segment, from_offset: int) -> int:
+    if segment.next_offset <= from_offset:
+        return NO_TIMESTAMP
+    try:
+        largest = segment.largest_timestamp
+        place = segment.locate(from_offset)
+    except FileClosed:  # deleted under a reader in another thread
+        return NO_TIMESTAMP
+    if largest.offset >= from_offset:
+        return largest.timestamp
+    # The record that had it was deleted, but not its segment.
+    headers = segment.headers(place.position) if place is not None else ()
+    return max((batch.header.max_timestamp for batch in headers), default=NO_TIMESTAMP)
 
 
 def _first_in_segment(segment: Segment, timestamp_ms: int, from_offset: int) -> TimestampOffset | None:
