@@ -166,9 +166,16 @@ class LogDirectory:
                 self._failed[partition] = known.get(partition, _Offsets())
                 report.failed[partition] = f"{type(error).__name__}: {error}"
         self._loaded = True
-        if not set(known) <= set(partitions):
+        if not set(known) <= set(partitions) or self._promises_too_much(known):
             self.begin_checkpoint().run()  # a new log must not inherit the lines of an old one
         return report
+
+    def _promises_too_much(self, known: Mapping[TopicPartition, _Offsets]) -> bool:
+        """Whether a log lost synced data: what is appended now must not count as synced by the old recovery point."""
+        return any(
+            partition in known and log.recovery_point < known[partition].recovery_point
+            for partition, log in self._logs.items()
+        )
 
     def _task(self, partition: TopicPartition, config: LogConfig, now_ms: int, clean: bool, offsets: _Offsets) -> Task:
         folder = self.folder(partition)

@@ -416,7 +416,8 @@ class Log:
     def truncate(self, offset: int) -> None:
         """Drop everything from `offset` on, and the whole batch that holds it. Waits for the disk; durable on return.
 
-        KafkaError(KAFKA_STORAGE_ERROR) poisons the log: it is not known what is left.
+        The log directory's checkpoint must not promise more than `offset` by then. KafkaError(KAFKA_STORAGE_ERROR)
+        poisons the log: it is not known what is left.
         """
         self._durability.check_writable()
         if offset >= self.log_end_offset:

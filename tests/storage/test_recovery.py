@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import struct
+from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ottla.protocol.records import ControlType, build_end_txn_marker, iter_headers, patch_offsets
+from ottla.storage.checkpoint import RECOVERY_POINT_FILE, read_offsets
 from ottla.storage.config import LogConfig
+from ottla.storage.directory import LogDirectory
+from ottla.storage.directory_names import TopicPartition
 from ottla.storage.log import Log
 from ottla.storage.producers import MAX_SEQUENCE
 from support.batches import batch
@@ -387,3 +391,26 @@ def test_progress_is_told_in_scanned_bytes() -> None:
     told: list[int] = []
     log = Log.open(FOLDER, files=files, config=CONFIG, now_ms=0, clean=False, progress=told.append)
     assert sum(told) == log.size_bytes == log.recovery.scanned_bytes
+
+
+def test_a_directory_takes_back_a_recovery_point_that_promises_what_is_not_there() -> None:
+    files = PowerCutFiles()
+    directory = open_directory(files)
+    log = directory.create_log("t", 0, UUID(int=1), CONFIG, now_ms=0)
+    for _ in range(3):
+        log.append(batch(b"x" * 60), leader_epoch=0, now_ms=0)
+    log.flush()
+    directory.begin_checkpoint().run()
+    files.open(LOG).truncate(10)
+    files = files.kill()
+    open_directory(files)
+    points = read_offsets(files, f"/data/{RECOVERY_POINT_FILE}")
+    assert points[TopicPartition("t", 0)] == 0
+
+
+def open_directory(files: PowerCutFiles) -> LogDirectory:
+    directory = LogDirectory.open(
+        "/data", files=files, node_id=1, cluster_id=None, new_id=lambda: UUID(int=9), now_ms=0
+    )
+    directory.load(lambda topic: CONFIG, now_ms=0)
+    return directory
