@@ -104,9 +104,13 @@ class _Index(Generic[Entry]):
 
     def sync(self) -> None:
         """Have all that was written on the disk (any thread)."""
-        if self.unsynced:
-            self.unsynced = False
+        if not self.unsynced:
+            return
+        self.unsynced = False
+        try:
             self.file.sync()
+        except FileNotFoundError:
+            return  # it was taken for unsynced after a crash, and never written since
 
     def _cut(self, count: int) -> None:
         self.file.truncate(count * self.layout.size)

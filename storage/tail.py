@@ -150,7 +150,8 @@ class TailCheck:
             segment.log.read, position, size_before, next_offset=segment.next_offset, on_fault=faults.append
         ):
             self._take(segment, header)
-        segment.try_complete_indexes()
+        if following is not None:
+            segment.try_complete_indexes()  # those of the active segment grow on, and gather in memory
         segment.distrust_disk()
         if self.sync_failed:
             segment.write_again()
@@ -172,8 +173,7 @@ class TailCheck:
         if self.recovery_point <= segment.base_offset or self.sync_failed:
             return 0
         if self._lacks_index(segment):
-            self.report.rebuilt_indexes.append((segment.log.path, ABSENT))
-            return 0
+            return 0  # nothing worth telling: an active segment's first entries gather in memory
         # From where both indexes are complete: what the time index lost is in no other place but the batches.
         newest = segment.time_index.last_entry()
         entry = segment.offset_index.lookup(min(self.recovery_point, newest.offset if newest else 0))

@@ -138,8 +138,8 @@ def test_segments_behind_a_cut_are_dropped() -> None:
 def test_only_what_lies_behind_the_recovery_point_is_scanned() -> None:
     files = written(40)
     everything = open_log(files)
-    everything.release()
     assert everything.recovery.scanned_batches == 40
+    files = written(40)
     tail = open_log(files, point=38)
     assert tail.recovery.scanned_batches < 6
     assert_sound(tail, 40)
@@ -205,6 +205,7 @@ def test_an_index_that_is_not_sorted_is_built_again() -> None:
     log = open_log(files, point=14)
     assert log.recovery.rebuilt_indexes
     assert_sound(log, 14)
+    log.close()
     assert files.read_bytes(INDEX) == before
 
 
