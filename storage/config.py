@@ -6,9 +6,7 @@ Apache Kafka 4.3.1. Which setting of a topic or a broker ends up here is the bro
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from random import Random
 
 NEVER = 2**63 - 1
 HOUR_MS = 60 * 60 * 1000
@@ -43,15 +41,3 @@ class LogConfig:
     def compacts(self) -> bool:
         """Whether older records of a key go; such a log has gaps between its offsets."""
         return "compact" in self.cleanup_policy
-
-
-def roll_jitter(config: LogConfig, random: Random | None) -> Callable[[], int]:
-    """How much earlier than `segment.ms` each new segment rolls, so that not all partitions roll at once."""
-    limit_ms = min(config.segment_jitter_ms, config.segment_ms)
-    if random is None or limit_ms <= 0:
-        return _no_jitter
-    return lambda: random.randrange(limit_ms)
-
-
-def _no_jitter() -> int:
-    return 0

@@ -26,13 +26,11 @@ Kafka's classes: `UnifiedLog`, `LocalLog`.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from random import Random
 from uuid import UUID
 
 from ..protocol.errors import ErrorCode, KafkaError
 from .batches import WouldWait
-from .config import LogConfig, roll_jitter
+from .config import LogConfig
 from .deletion import DeletedSegments, SweepResult
 from .durability import Durability
 from .file_slice import FileSlice
@@ -62,7 +60,6 @@ class Log:
         "_deleted",
         "_durability",
         "_files",
-        "_new_jitter_ms",
         "_segments",
         "_snapshots",
         "config",
@@ -88,15 +85,12 @@ class Log:
         clean: bool,
         recovery_point: int = 0,
         log_start_offset: int = 0,
-        random: Random | None = None,
         progress: Progress | None = None,
     ) -> Log:
         """Open the log in `directory` (`<topic>-<partition>`, which exists); recover it unless the stop was `clean`.
 
-        `recovery_point` and `log_start_offset` are those of the log directory's checkpoints. `random`
-        spreads segment rolls (`segment.jitter.ms`). OSError where the disk fails.
+        `recovery_point` and `log_start_offset` are those of the log directory's checkpoints. OSError where the disk fails.
         """
-        new_jitter_ms = roll_jitter(config, random)
         loaded = Loader(
             files=files,
             directory=directory,
@@ -105,10 +99,9 @@ class Log:
             clean=clean,
             recovery_point=recovery_point,
             log_start_offset=log_start_offset,
-            new_jitter_ms=new_jitter_ms,
             progress=progress,
         ).load()
-        return cls(directory, files, config, loaded, new_jitter_ms)
+        return cls(directory, files, config, loaded)
 
     def __init__(
         self,
@@ -116,7 +109,6 @@ class Log:
         files: Files,
         config: LogConfig,
         loaded: Loaded,
-        new_jitter_ms: Callable[[], int],
     ) -> None:
         self.directory = directory
         self.topic, self.partition = partition_of(directory)
@@ -128,7 +120,6 @@ class Log:
         self.leader_epochs: LeaderEpochs = loaded.epochs
         self.producers: ProducerStates = loaded.producers
         self._files = files
-        self._new_jitter_ms = new_jitter_ms
         self._segments = loaded.segments
         self._snapshots = loaded.snapshots
         self._durability = Durability(
@@ -171,10 +162,9 @@ class Log:
         """Why the log takes no more writes; None while it does."""
         return self._durability.poisoned
 
-    def update_config(self, config: LogConfig, random: Random | None = None) -> None:
+    def update_config(self, config: LogConfig) -> None:
         """Use other settings from now on."""
         self.config = config
-        self._new_jitter_ms = roll_jitter(config, random)
 
     # --- appending
 
@@ -267,7 +257,6 @@ class Log:
             self.directory,
             self.log_end_offset,
             created_ms=now_ms,
-            jitter_ms=self._new_jitter_ms(),
         )
         try:
             old.complete_indexes()

@@ -20,7 +20,6 @@ Every pass may be run again on its own result and changes nothing. Kafka's class
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import zip_longest
 
@@ -74,7 +73,6 @@ class Loader:
     clean: bool
     recovery_point: int
     log_start_offset: int
-    new_jitter_ms: Callable[[], int]
     progress: Progress | None = None
     report: RecoveryReport = field(init=False)
     names: set[str] = field(init=False)
@@ -136,7 +134,6 @@ class Loader:
             self.directory,
             base_offset,
             created_ms=self.now_ms,
-            jitter_ms=self.new_jitter_ms(),
         )
 
     def _drop_half_deleted(self) -> None:

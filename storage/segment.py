@@ -25,6 +25,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+from crc32c import crc32c
+
 from ..protocol.batch_header import BatchHeader
 from .batches import SCAN_CHUNK_BYTES, Located, Place, iter_headers, walk_to
 from .config import LogConfig
@@ -57,7 +59,6 @@ class Segment:
         "deleted",
         "end",
         "index_lies",
-        "jitter_ms",
         "log",
         "offset_index",
         "recent",
@@ -73,14 +74,12 @@ class Segment:
         *,
         size_bytes: int = 0,
         created_ms: int,
-        jitter_ms: int,
     ) -> None:
         self._files = files
         self._directory = directory
         self.base_offset = base_offset
         self.end: tuple[int, int] = (base_offset, size_bytes)
         self.created_ms = created_ms
-        self.jitter_ms = jitter_ms
         self.unsynced = False
         self.deleted = False
         self.index_lies = False
@@ -177,10 +176,20 @@ class Segment:
         return (
             size_bytes > config.segment_bytes - added_bytes
             or last_offset - self.base_offset > MAX_RELATIVE_OFFSET
-            or self._age_ms(max_timestamp, now_ms) > config.segment_ms - self.jitter_ms
+            or self._age_ms(max_timestamp, now_ms) > config.segment_ms - self._jitter_ms(config)
             or self.offset_index.is_full(config.segment_index_bytes)
             or self.time_index.is_full(config.segment_index_bytes)
         )
+
+    def _jitter_ms(self, config: LogConfig) -> int:
+        """How much earlier than `segment.ms` this segment rolls, so that not all partitions do at once.
+
+        Spread by the names, not by chance: the same segment rolls at the same time after a restart.
+        """
+        limit_ms = min(config.segment_jitter_ms, config.segment_ms)
+        if limit_ms <= 0:
+            return 0
+        return crc32c(f"{os.path.basename(self._directory)} {self.base_offset}".encode()) % limit_ms
 
     def _age_ms(self, max_timestamp: int, now_ms: int) -> int:
         """From the first batch's timestamp to the newest's; the time since it was made when there is none."""

@@ -154,7 +154,7 @@ def test_after_opening_again_a_segments_age_is_that_of_its_first_batch(files: Po
 
 def test_jitter_makes_it_roll_earlier_but_never_later(files: PowerCutFiles) -> None:
     config = LogConfig(segment_ms=100, segment_jitter_ms=60)
-    log = Log.open(FOLDER, files=files, config=config, now_ms=0, clean=True, random=Random(1))
+    log = open_log(files, config)
     for time in range(0, 2_000, 10):
         append(log, b"a", timestamp=time)
     gaps = [after - before for before, after in zip(bases(files), bases(files)[1:], strict=False)]

@@ -17,7 +17,7 @@ BASE = 100
 
 
 def new_segment(files: PowerCutFiles) -> Segment:
-    return Segment(files, "/data", BASE, created_ms=0, jitter_ms=0)
+    return Segment(files, "/data", BASE, created_ms=0)
 
 
 @pytest.fixture
