@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import errno
 import os
-import posixpath
 import threading
 from random import Random
 
@@ -112,12 +111,16 @@ class PowerCutFiles(Files):
 
     def make_directory(self, path: str) -> None:
         with self._powered():
-            if path in ("", "/") or isinstance(self._find(path), FolderNode):
-                return
-            self.make_directory(posixpath.dirname(path))
-            parent, name = self._parent(path)
-            parent.change(Link(name, FolderNode()))
-            self._count_change()
+            parent = self._root
+            for name in _names(path):
+                node = parent.live.get(name)
+                if node is None:
+                    node = FolderNode()
+                    parent.change(Link(name, node))
+                    self._count_change()
+                if not isinstance(node, FolderNode):
+                    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
+                parent = node
 
     def rename(self, old: str, new: str) -> None:
         with self._powered():
@@ -205,7 +208,7 @@ class PowerCutFiles(Files):
         return node
 
     def _rename(self, old: str, new: str) -> None:
-        assert posixpath.dirname(old) == posixpath.dirname(new), "a rename stays in its folder"
+        assert _names(old)[:-1] == _names(new)[:-1], "a rename stays in its folder"
         parent, old_name = self._parent(old)
         node = parent.live.get(old_name)
         if node is None:
@@ -213,14 +216,13 @@ class PowerCutFiles(Files):
         replaced = self._find(new)
         if isinstance(replaced, FolderNode) and replaced.live:
             raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), new)
-        parent.change(Rename(old_name, posixpath.basename(new), node))
+        parent.change(Rename(old_name, _names(new)[-1], node))
         self._count_change()
 
     def _find(self, path: str) -> FileNode | FolderNode | None:
         node: FileNode | FolderNode | None = self._root
-        for name in path.replace("\\", "/").split("/"):
-            if name:
-                node = node.live.get(name) if isinstance(node, FolderNode) else None
+        for name in _names(path):
+            node = node.live.get(name) if isinstance(node, FolderNode) else None
         return node
 
     def _file_node(self, path: str) -> FileNode:
@@ -236,11 +238,12 @@ class PowerCutFiles(Files):
         return node
 
     def _parent(self, path: str) -> tuple[FolderNode, str]:
-        folder, name = posixpath.split(path.replace("\\", "/"))
-        return self._folder_node(folder), name
+        *folder, name = _names(path)
+        return self._folder_node("/".join(folder)), name
 
     def _assert_not_open(self, path: str) -> None:
-        users = [file.path for file in self._open if file.path == path or file.path.startswith(path + "/")]
+        names = _names(path)
+        users = [file.path for file in self._open if _names(file.path)[: len(names)] == names]
         assert not users, f"{users} are open while {path} is renamed or removed: Windows refuses that"
 
 
@@ -320,6 +323,11 @@ class PowerCutFile(File):
             self._node = self._files._take_file(self.path) if create else self._files._file_node(self.path)
             self._files._open.add(self)
         return self._node
+
+
+def _names(path: str) -> list[str]:
+    """The steps from the root to `path`; on Windows without the drive, which `os.path.abspath` puts in front."""
+    return [name for name in os.path.splitdrive(path)[1].replace("\\", "/").split("/") if name]
 
 
 class _MemoryLock(FileLock):
