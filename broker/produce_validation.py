@@ -9,6 +9,7 @@ key is needed), bounds on timestamps.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..protocol.batch_header import (
     ATTRIBUTES_POSITION,
@@ -19,6 +20,7 @@ from ..protocol.batch_header import (
 )
 from ..protocol.compression import Codec, compress, decompress
 from ..protocol.errors import ErrorCode, KafkaError, MalformedMessage
+from ..protocol.record_walk import offset_delta, walk_records
 from ..protocol.records import (
     LOG_OVERHEAD,
     RECORD_BATCH_OVERHEAD,
@@ -26,13 +28,12 @@ from ..protocol.records import (
     Record,
     crc_is_valid,
     encode_record,
-    iter_records,
+    iter_unfolded,
     patch_create_time,
     patch_log_append_time,
     read_header,
     with_records,
 )
-from ..protocol.varints import read_varint, read_varlong
 
 MAGIC = 2
 SMALLEST_LEGACY_RECORD = 14  # the least length that any format's batch or message has behind its length field
@@ -93,24 +94,25 @@ def validate(batch: memoryview, rules: AppendRules, *, version: int, partition: 
     batch = batch[: header.size_bytes]
     _check_envelope(batch, header, rules, partition)
     _check_batch(header)
-    largest_timestamp = _walk(batch, header, rules)
+    walked = _walk(batch, header, rules)
     if rules.needs_keys:
-        _check_keys(batch, rules, partition)
+        _check_keys(walked, header, partition)
     if not rules.log_append_time:
-        _check_timestamps(batch, largest_timestamp, rules, now_ms)
+        _check_timestamps(walked, header, rules, now_ms)
     if rules.compression is not None and rules.compression != header.codec:
-        batch = _recompress(batch, header, rules, partition)
+        batch = _recompress(batch, walked, header, rules, partition)
     if rules.log_append_time:
         patch_log_append_time(batch, 0, len(batch), now_ms)
-    elif header.max_timestamp != largest_timestamp or header.attributes & TIMESTAMP_TYPE_BIT:
+    elif header.max_timestamp != walked.largest_timestamp or header.attributes & TIMESTAMP_TYPE_BIT:
         # as Kafka, silently: the topic says whose time counts, and the records which is the largest
-        patch_create_time(batch, 0, len(batch), largest_timestamp)
+        patch_create_time(batch, 0, len(batch), walked.largest_timestamp)
     return batch
 
 
-def is_transactional(batch: memoryview) -> bool:
-    """Whether the first batch says that it belongs to a transaction, as far as there is one."""
-    return len(batch) > ATTRIBUTES_POSITION + 1 and bool(batch[ATTRIBUTES_POSITION + 1] & TRANSACTIONAL_BIT)
+def is_transactional(frame: memoryview, start: int, end: int) -> bool:
+    """Whether the batch between `start` and `end` says that it belongs to a transaction, as far as there is one."""
+    position = start + ATTRIBUTES_POSITION + 1
+    return position < end and bool(frame[position] & TRANSACTIONAL_BIT)
 
 
 def _only_batch(batch: memoryview, version: int) -> BatchHeader:
@@ -208,12 +210,30 @@ def _check_batch(header: BatchHeader) -> None:
         raise _invalid(f"Unknown compression type {header.attributes & CODEC_MASK}")
 
 
-def _walk(batch: memoryview, header: BatchHeader, rules: AppendRules) -> int:
-    """Follow the records, unfolded if need be, to the end of the batch; the largest timestamp among them.
+class _Walked(NamedTuple):
+    """What a walk over a batch found; `records` are its records' bytes, uncompressed."""
+
+    records: bytes
+    largest_timestamp: int
+    numbered: bool  # the last offset delta is what the header says
+
+    def read(self, header: BatchHeader) -> list[Record]:
+        """The records themselves."""
+        try:
+            return list(iter_unfolded(self.records, header))
+        except MalformedMessage as error:
+            raise _invalid(str(error)) from error
+
+
+def _walk(batch: memoryview, header: BatchHeader, rules: AppendRules) -> _Walked:
+    """Unfold the records, once, and follow them to the end of the batch.
 
     There must be exactly as many as the header says: whatever would stop every consumer is refused here.
     """
-    records = _unfolded(batch, header, rules)
+    try:
+        records = decompress(header.codec, batch[RECORD_BATCH_OVERHEAD:], max_bytes=rules.max_decompressed_bytes)
+    except MalformedMessage as error:
+        raise _invalid(str(error)) from error
     try:
         end, delta, last = walk_records(records, 0, header.record_count)
     except IndexError:
@@ -222,85 +242,33 @@ def _walk(batch: memoryview, header: BatchHeader, rules: AppendRules) -> int:
         raise _invalid(
             f"The records of the batch do not fill its {len(records)} bytes, or are not {header.record_count}"
         )
-    kept_compressed = header.attributes & CODEC_MASK and rules.compression in (None, header.codec)
-    if kept_compressed and _offset_delta(records, last) != header.last_offset_delta:
-        raise _invalid(f"The compressed records do not end with the offset delta {header.last_offset_delta}")
-    if delta < 0:  # no record is younger than the base timestamp: rare enough to look at each
-        return max(NO_TIMESTAMP, *(record.timestamp for record in _records(batch, rules)))
-    return max(NO_TIMESTAMP, header.base_timestamp + delta)
+    numbered = _is_numbered(records, last, header, rules)
+    walked = _Walked(records, max(NO_TIMESTAMP, header.base_timestamp + delta), numbered)
+    if delta >= 0:
+        return walked
+    # no record is younger than the base timestamp: rare enough to look at each
+    youngest = max(record.timestamp for record in walked.read(header))
+    return walked._replace(largest_timestamp=max(NO_TIMESTAMP, youngest))
 
 
-def _unfolded(batch: memoryview, header: BatchHeader, rules: AppendRules) -> bytes:
-    """The bytes of the records, uncompressed."""
-    records = batch[RECORD_BATCH_OVERHEAD:]
-    try:
-        return decompress(header.codec, records, max_bytes=rules.max_decompressed_bytes)
-    except MalformedMessage as error:
-        raise _invalid(str(error)) from error
+def _is_numbered(records: bytes, last: int, header: BatchHeader, rules: AppendRules) -> bool:
+    """Whether the last record has the offset delta of the header; asked where records are, or will be, compressed.
 
-
-def walk_records(data: bytes, position: int, count: int) -> tuple[int, int, int]:
-    """Follow `count` records that begin at `position`: the position behind them, the largest timestamp delta from 0 on (-1:
-    none), and the position of the last one.
-
-    IndexError where there are fewer. The one loop over records that every batch pays for, so it is written for speed: a
-    record begins with its size and, behind its attributes byte, its timestamp delta, both zigzag varints, mostly of one or
-    two bytes. Deltas are compared as they are encoded: an even number is twice a delta that is not negative.
+    Kafka numbers them anew when it compresses, refuses a gap in what came compressed and stays so, and does not look
+    at what is not compressed at all.
     """
-    largest, start = -2, position
-    for _ in range(count):
-        start = position
-        size = data[position]
-        position += 1
-        if size >= 0x80:
-            byte = data[position]
-            position += 1
-            size = size & 0x7F | (byte & 0x7F) << 7
-            if byte >= 0x80:
-                size, position = _longer_varint(data, position, size)
-        if size & 1:
-            raise IndexError("a record has a negative size")
-        delta = data[position + 1]
-        if delta >= 0x80:
-            byte = data[position + 2]
-            delta = delta & 0x7F | (byte & 0x7F) << 7
-            if byte >= 0x80:
-                delta, _ = _longer_varint(data, position + 3, delta)
-        if delta > largest and not delta & 1:
-            largest = delta
-        position += size >> 1
-    return position, largest >> 1, start
+    compresses = rules.compression is not None and rules.compression != header.codec
+    if not compresses and not header.attributes & CODEC_MASK:
+        return True
+    numbered = offset_delta(records, last) == header.last_offset_delta
+    if not numbered and not compresses:
+        raise _invalid(f"The compressed records do not end with the offset delta {header.last_offset_delta}")
+    return numbered
 
 
-def _offset_delta(data: bytes, position: int) -> int:
-    """The offset delta of the record at `position`."""
-    _, position = read_varint(data, position)  # size
-    _, position = read_varlong(data, position + 1)  # attributes, timestamp delta
-    delta, _ = read_varint(data, position)
-    return delta
-
-
-def _longer_varint(data: bytes, position: int, value: int) -> tuple[int, int]:
-    """The rest of a varint of which two bytes are read; its value as it is encoded, and the position behind it."""
-    for shift in range(14, 70, 7):
-        byte = data[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, position
-    raise IndexError("a varint has more than ten bytes")
-
-
-def _records(batch: memoryview, rules: AppendRules) -> list[Record]:
-    try:
-        return list(iter_records(batch, max_decompressed_bytes=rules.max_decompressed_bytes))
-    except MalformedMessage as error:
-        raise _invalid(str(error)) from error
-
-
-def _check_keys(batch: memoryview, rules: AppendRules, partition: str) -> None:
+def _check_keys(walked: _Walked, header: BatchHeader, partition: str) -> None:
     why = f"Compacted topic cannot accept message without key in topic partition {partition}"
-    bad = [index for index, record in enumerate(_records(batch, rules)) if record.key is None]
+    bad = [index for index, record in enumerate(walked.read(header)) if record.key is None]
     if not bad:
         return
     shown = ", ".join(f"RecordError(batchIndex={index}, message='{why}')" for index in bad[:SHOWN_RECORD_ERRORS])
@@ -317,13 +285,13 @@ def _check_keys(batch: memoryview, rules: AppendRules, partition: str) -> None:
     )
 
 
-def _check_timestamps(batch: memoryview, largest_timestamp: int, rules: AppendRules, now_ms: int) -> None:
+def _check_timestamps(walked: _Walked, header: BatchHeader, rules: AppendRules, now_ms: int) -> None:
     """The largest timestamp tells whether the records must be looked at one by one; or a bound on old ones is set."""
     latest = now_ms + rules.timestamp_after_max_ms
-    if largest_timestamp <= latest and rules.timestamp_before_max_ms == LARGEST_INT64:
+    if walked.largest_timestamp <= latest and rules.timestamp_before_max_ms == LARGEST_INT64:
         return
     earliest = now_ms - rules.timestamp_before_max_ms
-    timestamps = [record.timestamp for record in _records(batch, rules)]
+    timestamps = [record.timestamp for record in walked.read(header)]
     errors: list[tuple[int, str | None]] = [
         (
             index,
@@ -344,20 +312,20 @@ def _check_timestamps(batch: memoryview, largest_timestamp: int, rules: AppendRu
         )
 
 
-def _recompress(batch: memoryview, header: BatchHeader, rules: AppendRules, partition: str) -> memoryview:
+def _recompress(
+    batch: memoryview, walked: _Walked, header: BatchHeader, rules: AppendRules, partition: str
+) -> memoryview:
     """The same records in the topic's codec; a batch of its own memory, which must still fit."""
     assert rules.compression is not None
-    packed = compress(rules.compression, _numbered(batch, header, rules), rules.compression_level)
+    records = walked.records if walked.numbered else _numbered(walked.read(header), header)
+    packed = compress(rules.compression, records, rules.compression_level)
     made = with_records(batch, packed, rules.compression)
     _check_size(len(made), rules, partition)
     return memoryview(made)
 
 
-def _numbered(batch: memoryview, header: BatchHeader, rules: AppendRules) -> bytes:
-    """The bytes of the records, with offset deltas from 0 on: mostly as they are, for clients number them so."""
-    records = _records(batch, rules)
-    if records[-1].offset == header.last_offset:
-        return _unfolded(batch, header, rules)
+def _numbered(records: list[Record], header: BatchHeader) -> bytes:
+    """The records with offset deltas from 0 on."""
     return b"".join(
         encode_record(record.timestamp - header.base_timestamp, delta, record.key, record.value, record.headers)
         for delta, record in enumerate(records)

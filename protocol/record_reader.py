@@ -74,7 +74,11 @@ def iter_records(buffer: Buffer, position: int = 0, *, max_decompressed_bytes: i
     header = read_header(buffer, position)
     if header.record_count < 0:
         raise MalformedMessage(f"a batch counts {header.record_count} records")
-    data = _records_bytes(buffer, position, header, max_decompressed_bytes)
+    return iter_unfolded(_records_bytes(buffer, position, header, max_decompressed_bytes), header)
+
+
+def iter_unfolded(data: bytes, header: BatchHeader) -> Iterator[Record]:
+    """The records of a batch whose records are unfolded already; as `iter_records`."""
     if header.record_count > len(data) // _MIN_RECORD_BYTES:
         raise MalformedMessage(f"{header.record_count} records do not fit into {len(data)} bytes")
     return _iterate(data, header)

@@ -32,7 +32,7 @@ from .batch_header import (
     with_records,
 )
 from .compression import Codec
-from .record_reader import ControlType, EndTxnMarker, Headers, Record, iter_records, read_end_txn_marker
+from .record_reader import ControlType, EndTxnMarker, Headers, Record, iter_records, iter_unfolded, read_end_txn_marker
 
 __all__ = (
     "CURRENT_MAGIC",
@@ -55,6 +55,7 @@ __all__ = (
     "encode_record",
     "iter_headers",
     "iter_records",
+    "iter_unfolded",
     "patch_crc",
     "patch_create_time",
     "patch_log_append_time",

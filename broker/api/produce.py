@@ -171,10 +171,8 @@ def _refused_as_a_whole(request: ProduceRequest, frame: memoryview) -> ErrorCode
     """
     if request.acks not in (ACKS_ALL, ACKS_NONE, ACKS_LEADER):
         return ErrorCode.INVALID_REQUIRED_ACKS
-    batches = (
-        frame[each.start : each.end] for _, partitions in request.topics for each in partitions if each.start >= 0
-    )
-    if any(is_transactional(batch) for batch in batches):
+    sent = (each for _, partitions in request.topics for each in partitions if each.start >= 0)
+    if any(is_transactional(frame, each.start, each.end) for each in sent):
         if request.transactional_id is None:
             return ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
         return ErrorCode.INVALID_TXN_STATE

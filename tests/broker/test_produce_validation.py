@@ -1,10 +1,9 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ottla.broker.produce_validation import AppendRules, RecordsRefused, validate, walk_records
+from ottla.broker.produce_validation import AppendRules, RecordsRefused, validate
 from ottla.protocol.errors import ErrorCode
 from ottla.protocol.records import (
-    RECORD_BATCH_OVERHEAD,
     BatchBuilder,
     Codec,
     TimestampType,
@@ -56,12 +55,6 @@ def patched(data: bytearray, position: int, value: bytes) -> bytearray:
 def test_a_good_batch_passes_as_the_same_memory() -> None:
     data = batch(b"a", b"b")
     assert check(data).obj is data
-
-
-@given(st.lists(st.binary(max_size=20_000), min_size=1, max_size=8))
-def test_size_prefixes_lead_from_record_to_record(values: list[bytes]) -> None:
-    data = bytes(batch(*values))
-    assert walk_records(data, RECORD_BATCH_OVERHEAD, len(values))[:2] == (len(data), 0)
 
 
 @given(st.lists(st.integers(-(2**62), 2**62), min_size=1, max_size=8))
