@@ -23,7 +23,7 @@ from ..storage.system_files import SystemFiles
 from .adoption import adopt
 from .api.context import RequestContext
 from .api.table import HANDLERS
-from .catalog import Catalog, Topic
+from .catalog import Catalog, CatalogListener
 from .catalog_machine import CatalogMachine
 from .catalog_records import CatalogRecord, ClusterFormed, ConfigResource, NodeStarted, TopicRemoved
 from .clock import SystemClock
@@ -52,7 +52,7 @@ LOGS_PER_TURN = 50
 log = logging.getLogger(__name__)
 
 
-class Broker:
+class Broker(CatalogListener):
     """One node. Made by `await Broker.start(config)`, ended by `await broker.stop()`; its parts are for reading."""
 
     def __init__(self, config: BrokerConfig, directory: LogDirectory, clock: SystemClock) -> None:
@@ -235,18 +235,6 @@ class Broker:
         self.journal.submit(lambda: (removed, None), keys=())
 
     # --- what the catalog tells
-
-    def on_topic_created(self, topic: Topic) -> None:
-        """Nothing: the partitions follow by themselves."""
-
-    def on_partitions_added(self, topic: Topic, count_before: int) -> None:
-        """Nothing, likewise."""
-
-    def on_topic_deleted(self, topic: Topic) -> None:
-        """Nothing, likewise."""
-
-    def on_topic_configs_changed(self, topic: Topic) -> None:
-        """Nothing, likewise."""
 
     def on_broker_configs_changed(self, node: str) -> None:
         """Take the new settings into force; told before the partitions are, which read them."""

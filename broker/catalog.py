@@ -24,7 +24,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 from uuid import UUID
 
 from .catalog_records import (
@@ -60,19 +59,22 @@ class Topic:
     configs: Mapping[str, str] = field(default_factory=dict)
 
 
-class CatalogListener(Protocol):
+class CatalogListener:
     """Told of each applied change, on the loop's thread; must not raise and must not wait (start a task
-    instead).
+    instead). What a listener does not care for is nothing to it.
     """
 
-    def on_topic_created(self, topic: Topic) -> None: ...
+    def on_topic_created(self, topic: Topic) -> None:
+        """`topic` is new."""
 
     def on_partitions_added(self, topic: Topic, count_before: int) -> None:
         """`topic` has its new partitions already: those from index `count_before` on are new."""
 
-    def on_topic_deleted(self, topic: Topic) -> None: ...
+    def on_topic_deleted(self, topic: Topic) -> None:
+        """`topic`, as it was last, is gone."""
 
-    def on_topic_configs_changed(self, topic: Topic) -> None: ...
+    def on_topic_configs_changed(self, topic: Topic) -> None:
+        """`topic` has its new configs already."""
 
     def on_broker_configs_changed(self, node: str) -> None:
         """`node` is a node id in digits, or BROKER_DEFAULT."""

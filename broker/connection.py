@@ -113,11 +113,6 @@ class Connection(asyncio.BufferedProtocol):
         self._outbox: Outbox
 
     @property
-    def pending_count(self) -> int:
-        """Replies that are not sent yet."""
-        return len(self._replies)
-
-    @property
     def is_idle(self) -> bool:
         """Nothing is being served; what the peer does not take is not counted as service."""
         return not self._replies

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from ..storage.log import Flush, Log
+from .telling import teller
 
 Done = Callable[[Exception | None], None]
 """Called on the loop: None when the bytes are on the disk, else why they never will be."""
@@ -64,16 +65,7 @@ class Flusher:
     async def flush(self, log: Log) -> None:
         """Return when everything appended so far is on the disk; raise what the sync raised."""
         future: asyncio.Future[None] = self._loop.create_future()
-
-        def done(error: Exception | None) -> None:
-            if future.done():
-                return
-            if error is None:
-                future.set_result(None)
-            else:
-                future.set_exception(error)
-
-        self.wait(log, log.log_end_offset, done)
+        self.wait(log, log.log_end_offset, teller(future))
         await future
 
     def expire(self, now: float) -> None:

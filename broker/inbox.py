@@ -14,14 +14,13 @@ costs nothing but the reservation.
 A frame is a view into either buffer: it is valid until the next `settle`. It is writable: Produce patches offsets in it.
 """
 
-from ..protocol.errors import MalformedMessage
+from ..protocol.frames import SIZE_BYTES, frame_size
 from ..protocol.primitives import INT32
 from .memory import MemoryBudget
 
 SHARED_BUFFER_BYTES = 256 * 1024
 SMALL_TARGET_BYTES = 4 * 1024  # received at once while memory is short
 FIRST_GROWTH_BYTES = 1024 * 1024  # taken at once for a request of that size; larger ones double as they arrive
-SIZE_BYTES = 4
 
 
 class Inbox:
@@ -79,10 +78,8 @@ class Inbox:
         have = self._end - start
         if have < SIZE_BYTES:
             return None
-        size = self._first_size()
-        if size <= 0 or size > self._max_frame_bytes:
-            raise MalformedMessage(f"a request of {size} bytes; the limit is {self._max_frame_bytes}")
-        if have - SIZE_BYTES < size:
+        size = frame_size(self._view, start, max_bytes=self._max_frame_bytes)
+        if size is None or have - SIZE_BYTES < size:
             return None
         self._start = start + SIZE_BYTES + size
         return self._view[start + SIZE_BYTES : self._start]

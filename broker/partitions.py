@@ -26,7 +26,7 @@ from ..storage.config import NEVER
 from ..storage.directory import LogDirectory
 from ..storage.directory_names import TopicPartition
 from ..storage.log import Log
-from .catalog import Catalog, Topic
+from .catalog import Catalog, CatalogListener, Topic
 from .clock import SystemClock
 from .config import BrokerConfig
 from .flusher import Flusher
@@ -40,7 +40,7 @@ RETRY_S = 1.0
 log = logging.getLogger(__name__)
 
 
-class Partitions:
+class Partitions(CatalogListener):
     """Finds partitions by topic (name or id) and index, and follows the catalog. Owned by the loop."""
 
     def __init__(
@@ -91,8 +91,6 @@ class Partitions:
         if partitions is None or not 0 <= index < len(partitions):
             return None
         return partitions[index]
-
-    get = find
 
     def why_missing(self, topic: TopicKey, index: int) -> ErrorCode:
         """What to tell a client for whose topic and index there is no partition.

@@ -28,7 +28,7 @@ from typing import TypeVar
 from ...protocol.errors import ErrorCode, KafkaError
 from ...protocol.messages import Message
 from ...storage.files import Files
-from ..catalog import Catalog, Topic
+from ..catalog import Catalog, CatalogListener, Topic
 from ..flusher import Flusher
 from ..journal import Clock, Journal
 from ..journal_replay import JOURNAL_LOG_CONFIG
@@ -55,7 +55,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
-class GroupCoordinator:
+class GroupCoordinator(CatalogListener):
     """All groups of this node. For handlers: `join`, `sync`, `turn`, `write`, and everything to read."""
 
     def __init__(
@@ -300,22 +300,10 @@ class GroupCoordinator:
             else:
                 self._writer.write(group.group_id, [record])
 
-    def on_topic_created(self, topic: Topic) -> None:
-        """Nothing: groups learn of it by asking."""
-
-    def on_partitions_added(self, topic: Topic, count_before: int) -> None:
-        """Nothing, likewise."""
-
     def on_topic_deleted(self, topic: Topic) -> None:
         """Its offsets go with it, in every group."""
         if not self._writer.is_idle or any(topic.name in each for each in self.state.offsets.values()):
             self._writer.write("", [TopicForgotten(topic.name, topic.id)])
-
-    def on_topic_configs_changed(self, topic: Topic) -> None:
-        """Nothing, likewise."""
-
-    def on_broker_configs_changed(self, node: str) -> None:
-        """Nothing: what groups read is read-only."""
 
     def check(self) -> None:
         """Assert the invariants, of every group too: what waits has a deadline."""

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 from ...protocol.errors import ErrorCode, KafkaError
 from ..journal import Journal
+from ..telling import teller
 from .group_records import GroupRecord
 
 Done = Callable[[KafkaError | None], None]
@@ -56,16 +57,7 @@ class RecordWriter:
     async def written(self, group_id: str, records: Sequence[GroupRecord]) -> None:
         """Return when durable and applied; KafkaError if that fails. What is begun goes on if the caller is gone."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-        def done(error: KafkaError | None) -> None:
-            if future.done():
-                return
-            if error is None:
-                future.set_result(None)
-            else:
-                future.set_exception(error)
-
-        self.write(group_id, records, done)
+        self.write(group_id, records, teller(future))
         await future
 
     def is_under_way(self, group_id: str) -> bool:
