@@ -27,6 +27,16 @@ class RecordColumns(NamedTuple):
     values: list[bytes | None]
     headers: list[tuple[tuple[str, bytes | None], ...]]
 
+    def part(self, start: int, end: int | None = None) -> RecordColumns:
+        """The same of some of the records, by their places."""
+        return RecordColumns(
+            self.offsets[start:end],
+            self.timestamps[start:end],
+            self.keys[start:end],
+            self.values[start:end],
+            self.headers[start:end],
+        )
+
 
 def read_columns(data: bytes, header: BatchHeader, source: bytes | memoryview | None = None) -> RecordColumns:
     """The columns of a batch whose records are unfolded in `data`; MalformedMessage if it is not what it claims to be.

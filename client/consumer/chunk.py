@@ -74,11 +74,12 @@ class Frame:
 
 @dataclass(slots=True, eq=False)
 class Chunk:
-    """Whole batches of one partition, one after the other, `fetch_offset` being what was asked for."""
+    """Whole batches of one partition, one after the other; behind them the log goes on at `next_offset`."""
 
     frame: Frame
     records: memoryview
-    fetch_offset: int
+    next_offset: int
+    leader_epoch: int
     aborted: tuple[tuple[int, int], ...] = ()  # (producer id, first offset), for read_committed
     cursor: BatchCursor | None = field(default=None, repr=False)  # while it is read
 

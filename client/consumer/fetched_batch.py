@@ -18,7 +18,7 @@ from typing import Any, Generic
 
 from ...protocol.batch_header import RECORD_BATCH_OVERHEAD, BatchHeader, TimestampType
 from ...protocol.compression import Codec, decompress
-from ...protocol.errors import KafkaError, MalformedMessage
+from ...protocol.errors import MalformedMessage
 from ...protocol.record_columns import RecordColumns, read_columns
 from ..admin_values import TopicPartition
 from ..errors import ClientError
@@ -65,6 +65,9 @@ class Deserializers:
     value: Deserializer | None = None
 
 
+NO_DESERIALIZERS = Deserializers()
+
+
 @dataclass(slots=True, eq=False)
 class FetchedBatch(Generic[K, V]):
     """One batch of one partition; `first_offset` and later are wanted."""
@@ -73,7 +76,7 @@ class FetchedBatch(Generic[K, V]):
     header: BatchHeader
     data: memoryview = field(repr=False)
     first_offset: int
-    deserializers: Deserializers = field(repr=False, default=Deserializers())
+    deserializers: Deserializers = field(repr=False, default=NO_DESERIALIZERS)
     _columns: RecordColumns | None = field(default=None, repr=False)
 
     @property
@@ -141,8 +144,7 @@ class FetchedBatch(Generic[K, V]):
     def _wanted(self, columns: RecordColumns) -> RecordColumns:
         if not columns.offsets or columns.offsets[0] >= self.first_offset:
             return columns
-        start = bisect_left(columns.offsets, self.first_offset)
-        return RecordColumns(*(column[start:] for column in columns))
+        return columns.part(bisect_left(columns.offsets, self.first_offset))
 
     def _corrupt(self, error: MalformedMessage) -> CorruptRecords:
         what = f"the batch at offset {self.header.base_offset} of {self.partition} cannot be read: {error}"
@@ -182,7 +184,7 @@ class FetchedBatch(Generic[K, V]):
         except DeserializationError as error:
             count = bisect_left(self.columns.offsets, error.record.offset)
             failure = error
-        before = RecordColumns(*(column[:count] for column in self.columns))
+        before = self.columns.part(0, count)
         keys = self._deserialized("key", before.keys, self.deserializers.key)
         values = self._deserialized("value", before.values, self.deserializers.value)
         return list(self._made(before, keys, values)), failure
@@ -214,11 +216,6 @@ class FetchedBatch(Generic[K, V]):
         return made
 
     def _raw(self, place: int) -> ConsumerRecord[bytes, bytes]:
-        columns = RecordColumns(*(column[place : place + 1] for column in self.columns))
+        columns = self.columns.part(place, place + 1)
         (record,) = self._made(columns, columns.keys, columns.values)
         return record  # type: ignore[return-value]
-
-
-def refused(partition: TopicPartition, error: KafkaError) -> KafkaError:
-    """The broker's refusal, with the partition in its text."""
-    return KafkaError(error.code, f"{partition}: {error.message or error.code.name}")

@@ -15,7 +15,6 @@ import re
 from collections.abc import Iterable, Iterator
 from enum import Enum
 
-from ...protocol.errors import KafkaError
 from ..admin_values import TopicPartition
 from .listener import RebalanceListener
 from .partition_state import Needs, PartitionState
@@ -165,11 +164,6 @@ class SubscriptionState:
             return None
         self._turn += 1
         return ready[self._turn % len(ready)]
-
-    def take_failure(self, state: PartitionState) -> KafkaError | None:
-        """What is wrong with it, to be raised once."""
-        failure, state.failure = state.failure, None
-        return failure
 
     def check(self) -> None:
         """Raise AssertionError unless the invariants hold."""
