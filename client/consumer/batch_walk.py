@@ -91,8 +91,8 @@ class BatchCursor:
         """
         for position, header in self._headers:
             data = self._records[position : position + header.size_bytes]
+            self._check(data, header)  # before its own word that it is a control batch is believed
             if self._is_for_the_user(data, header) and header.last_offset >= first_offset:
-                self._check(data, header)
                 return FetchedBatch(self._partition, header, data, first_offset, self._deserializers)
         return None
 
@@ -110,7 +110,6 @@ class BatchCursor:
             self._aborting.add(self._to_come.popleft()[0])
 
     def _take_marker(self, data: memoryview, header: BatchHeader) -> None:
-        self._check(data, header)
         try:
             record = next(iter_records(data, max_decompressed_bytes=_MAX_MARKER_BYTES), None)
             marker = None if record is None else read_end_txn_marker(record)

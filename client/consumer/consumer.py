@@ -36,7 +36,7 @@ from ..errors import ClientClosed, RequestTimedOut
 from ..network import Network
 from .committing import Commitable
 from .consumer_settings import ConsumerSettings
-from .core import ConsumerCore
+from .core import ConsumerCore, want_topics
 from .fetched_batch import FetchedBatch
 from .listener import RebalanceListener
 from .offset_requests import OffsetAndMetadata, OffsetAndTimestamp
@@ -138,7 +138,7 @@ class Consumer(Generic[K, V]):
     # -- its life
 
     async def start(self) -> None:
-        """Connect, and begin to read what is subscribed to.
+        """Connect, and begin to read what is subscribed to; without a group its partitions are assigned on return.
 
         CannotConnect, naming the addresses, when no broker answers within `request_timeout_ms`.
         """
@@ -146,6 +146,7 @@ class Consumer(Generic[K, V]):
             raise ClientClosed("the consumer was stopped; make a new one")
         if self._core is not None:
             return
+        want_topics(self._cluster, self._subscription)  # known from the first answer on
         try:
             await self._cluster.start()
         except BaseException:

@@ -125,9 +125,7 @@ class ConsumerCore:
 
     def wants_changed(self) -> None:
         """The user subscribed or assigned, or the consumer was started."""
-        self._cluster.want_all_topics(self._subscription.pattern is not None)
-        if self._subscription.pattern is None:
-            self._cluster.add_topics({state.id.topic for state in self._subscription} | self._subscription.topics)
+        want_topics(self._cluster, self._subscription)
         self._metadata_changed()
 
     def abandon_group(self) -> None:
@@ -255,3 +253,10 @@ class ConsumerCore:
                 await self._committing.commit_what_is_done(partitions)
         except TimeoutError:
             return  # what was not committed is read again
+
+
+def want_topics(cluster: Cluster, subscription: SubscriptionState) -> None:
+    """Have metadata kept up to date of what is subscribed to; for a pattern of everything."""
+    cluster.want_all_topics(subscription.pattern is not None)
+    if subscription.pattern is None:
+        cluster.add_topics({state.id.topic for state in subscription} | subscription.topics)

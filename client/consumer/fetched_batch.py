@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import repeat
 from typing import Any, Generic
 
@@ -112,6 +112,11 @@ class FetchedBatch(Generic[K, V]):
             return self.header.record_count
         return len(self.columns.offsets)
 
+    def rest(self, first_offset: int) -> FetchedBatch[K, V]:
+        """The same batch from an offset on."""
+        columns = None if self._columns is None else self._from(first_offset, self._columns)
+        return replace(self, first_offset=first_offset, _columns=columns)
+
     # -- the bytes
 
     @property
@@ -119,13 +124,13 @@ class FetchedBatch(Generic[K, V]):
         """Offsets, timestamps, keys, values and headers as lists; CorruptRecords if they cannot be read."""
         if self._columns is None:
             data = self._unfolded()
-            self._columns = self._wanted(self._read(data, data))
+            self._columns = self._from(self.first_offset, self._read(data, data))
         return self._columns
 
     def raw_views(self) -> list[memoryview | None]:
         """The values as views of one buffer, which each of them keeps in memory; nothing is copied record by record."""
         data = self._unfolded()
-        return self._wanted(self._read(data, memoryview(data))).values  # type: ignore[return-value]
+        return self._from(self.first_offset, self._read(data, memoryview(data))).values  # type: ignore[return-value]
 
     def _read(self, data: bytes, source: bytes | memoryview) -> RecordColumns:
         try:
@@ -141,10 +146,11 @@ class FetchedBatch(Generic[K, V]):
         except MalformedMessage as error:
             raise self._corrupt(error) from error
 
-    def _wanted(self, columns: RecordColumns) -> RecordColumns:
-        if not columns.offsets or columns.offsets[0] >= self.first_offset:
+    @staticmethod
+    def _from(first_offset: int, columns: RecordColumns) -> RecordColumns:
+        if not columns.offsets or columns.offsets[0] >= first_offset:
             return columns
-        return columns.part(bisect_left(columns.offsets, self.first_offset))
+        return columns.part(bisect_left(columns.offsets, first_offset))
 
     def _corrupt(self, error: MalformedMessage) -> CorruptRecords:
         what = f"the batch at offset {self.header.base_offset} of {self.partition} cannot be read: {error}"

@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -201,7 +201,7 @@ class HandingOut:
 
     def _rest_of_batch(self, state: PartitionState) -> AnyBatch | None:
         if state.reading is not None:
-            batch = replace(state.reading.batch, first_offset=state.position)
+            batch = state.reading.batch.rest(state.position)
             state.reading = None
         else:
             try:
