@@ -90,11 +90,22 @@ class Partition:
         if self.topic in INTERNAL_TOPICS:
             raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION, f"Cannot append to internal topic {self.topic}")
         valid = validate(batch, self.settings.rules, version=version, partition=self.name, now_ms=now_ms)
+        return self._append(valid, now_ms)
+
+    def append_own(self, batch: memoryview, *, now_ms: int) -> Appended:
+        """Append a batch that this broker has built itself: a coordinator's records, a transaction's marker.
+
+        It is not validated, and `max.message.bytes` is for clients. Raises KafkaError: KAFKA_STORAGE_ERROR,
+        RECORD_LIST_TOO_LARGE (for a segment), and what the log says of producers.
+        """
+        return self._append(batch, now_ms)
+
+    def _append(self, batch: memoryview, now_ms: int) -> Appended:
         log = self.log
-        appended = log.append(valid, leader_epoch=self.leader_epoch, now_ms=now_ms)
+        appended = log.append(batch, leader_epoch=self.leader_epoch, now_ms=now_ms)
         if self.waits and not appended.duplicate:
             for wait in tuple(self.waits):
-                wait.appended(len(valid))
+                wait.appended(len(batch))
         if log.dirty_bytes > DIRTY_LIMIT_BYTES:
             self._flusher.flush_soon(log)
         return appended
@@ -111,6 +122,13 @@ class Partition:
     def when_synced(self, appended: Appended, done: Done, *, deadline: float) -> None:
         """Call `done` when the append is on the disk, when it never will be, or at `deadline` (the loop's clock)."""
         self._flusher.wait(self.log, appended.last_offset + 1, done, deadline=deadline)
+
+    def when_durable(self, end_offset: int, done: Done) -> None:
+        """Call `done` when all in front of `end_offset` is on the disk, at once if it is, or when it never will be."""
+        if end_offset <= self.log.recovery_point:
+            done(None)
+        else:
+            self._flusher.wait(self.log, end_offset, done)
 
     def check_leader_epoch(self, current_leader_epoch: int) -> None:
         """Refuse a client whose idea of the leader is older or newer than ours (KIP-320)."""
