@@ -190,11 +190,14 @@ class _Fetch:
             if partition in self._unreadable:
                 raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, partition.name)
             self._cold = partition, wanted
-            answer.records = self._locate_records(partition, wanted, left, answer)
+            records = self._locate_records(partition, wanted, left, answer)
         except KafkaError as error:
             self._unhappy = True
             return self._refusal(partition, wanted.index, error.code), 0
-        return answer, answer.records.size_bytes if answer.records is not None else 0
+        if records is None:
+            return answer, 0
+        answer.records = records
+        return answer, records.size_bytes
 
     def _locate_records(
         self, partition: Partition, wanted: FetchPartition, left: int, answer: FetchAnswer
