@@ -21,8 +21,8 @@ from .member import ConsumerMember
 
 EPOCH_IN_COMMIT_FROM = 9
 
-CheckPartition = Callable[[UUID, int], ErrorCode]
-"""Of a topic's id and partition: NONE, or why its offset is refused."""
+CheckPartition = Callable[[UUID, int], None]
+"""Of a topic's id and partition: KafkaError when its offset may not be committed, and with it none of the request."""
 
 
 def check_commit(group: ConsumerGroup, member_id: str, epoch: int, *, api_version: int | None) -> CheckPartition:
@@ -54,13 +54,14 @@ def check_fetch(group: ConsumerGroup, member_id: str | None, epoch: int) -> None
         raise KafkaError(_stale(member), f"The received member epoch {epoch} does not match {member.epoch}.")
 
 
-def _anything(topic_id: UUID, partition: int) -> ErrorCode:
-    return ErrorCode.NONE
+def _anything(topic_id: UUID, partition: int) -> None:
+    return None
 
 
-def _check_owner(member: ConsumerMember, epoch: int, topic_id: UUID, partition: int) -> ErrorCode:
+def _check_owner(member: ConsumerMember, epoch: int, topic_id: UUID, partition: int) -> None:
     since = member.owns_since(topic_id, partition)
-    return ErrorCode.NONE if since is not None and epoch >= since else _stale(member)
+    if since is None or epoch < since:
+        raise KafkaError(_stale(member), f"Received member epoch {epoch}, partition {partition} is owned since {since}.")
 
 
 def _stale(member: ConsumerMember) -> ErrorCode:
