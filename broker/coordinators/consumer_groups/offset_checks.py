@@ -61,7 +61,9 @@ def _anything(topic_id: UUID, partition: int) -> None:
 def _check_owner(member: ConsumerMember, epoch: int, topic_id: UUID, partition: int) -> None:
     since = member.owns_since(topic_id, partition)
     if since is None or epoch < since:
-        raise KafkaError(_stale(member), f"Received member epoch {epoch}, partition {partition} is owned since {since}.")
+        raise KafkaError(
+            _stale(member), f"Received member epoch {epoch}, partition {partition} is owned since {since}."
+        )
 
 
 def _stale(member: ConsumerMember) -> ErrorCode:
