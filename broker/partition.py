@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable
 
 from ..protocol.errors import ErrorCode, KafkaError
 from ..storage.leader_epochs import LeaderEpochs
-from ..storage.log import Appended, FileSlice, Log
+from ..storage.log import AbortedTransaction, Appended, FileSlice, Log, TransactionEnd
 from .flusher import Done, Flusher
 from .partition_settings import PartitionSettings
 from .produce_validation import header_of_plain_batch, validate
@@ -40,6 +40,8 @@ class Partition:
         "_flushed_ms",
         "_flusher",
         "_keep_checkpoints",
+        "_stable_end",
+        "_undecided_bytes",
         "index",
         "leader_epoch",
         "log",
@@ -71,6 +73,8 @@ class Partition:
         self._flushed_ms = 0
         self._keep_checkpoints = keep_checkpoints
         self._epoch_start = log.log_end_offset
+        self._stable_end = log.last_stable_offset
+        self._undecided_bytes = 0  # appended since everything was stable
 
     @property
     def high_watermark(self) -> int:
@@ -80,7 +84,7 @@ class Partition:
     @property
     def last_stable_offset(self) -> int:
         """The end of what read_committed consumers may read."""
-        return self.log.log_end_offset
+        return self.log.last_stable_offset
 
     def append(self, batch: memoryview, *, version: int, now_ms: int) -> Appended:
         """Validate and append what a client sent, patching offsets into `batch`; wakes the readers.
@@ -111,11 +115,35 @@ class Partition:
 
     def _appended(self, appended: Appended, size_bytes: int) -> None:
         """Wake the readers, and bound what is dirty."""
-        if self.waits and not appended.duplicate:
-            for wait in tuple(self.waits):
-                wait.appended(size_bytes)
+        if not appended.duplicate:
+            self._tell_readers(size_bytes)
         if self.log.dirty_bytes > DIRTY_LIMIT_BYTES:
             self._flusher.flush_soon(self.log)
+
+    def end_transaction(self, end: TransactionEnd, *, now_ms: int) -> Appended:
+        """Append the marker that ends a producer's transaction here; wakes the readers. KafkaError as the log's."""
+        dirty_before = self.log.dirty_bytes
+        appended = self.log.end_transaction(end, leader_epoch=self.leader_epoch, now_ms=now_ms)
+        self._tell_readers(self.log.dirty_bytes - dirty_before)
+        return appended
+
+    def _tell_readers(self, size_bytes: int) -> None:
+        decided_bytes = self._decided_bytes(size_bytes)
+        if self.waits:
+            for wait in tuple(self.waits):
+                wait.appended(size_bytes, decided_bytes)
+
+    def _decided_bytes(self, size_bytes: int) -> int:
+        """How many more bytes readers of committed records have, now that `size_bytes` were appended.
+
+        While other transactions stay open it is not known how much of what is undecided became stable: all of it is
+        counted, and a reader is answered with less than it would have waited for.
+        """
+        stable_end = self.log.last_stable_offset
+        undecided_bytes = self._undecided_bytes + size_bytes
+        has_moved, self._stable_end = stable_end != self._stable_end, stable_end
+        self._undecided_bytes = 0 if stable_end == self.log.log_end_offset else undecided_bytes
+        return undecided_bytes if has_moved else 0
 
     def needs_sync(self, appended: Appended, *, acks: int) -> bool:
         """Whether an append may be acknowledged only after a sync."""
@@ -162,10 +190,22 @@ class Partition:
         """
         return self.log.read_now(offset, max_bytes=max_bytes, min_one_batch=min_one_batch)
 
+    def read_committed(
+        self, offset: int, *, max_bytes: int, min_one_batch: bool
+    ) -> tuple[FileSlice | None, list[AbortedTransaction]]:
+        """As `read`, in front of the last stable offset, and the aborted transactions of what was located."""
+        log = self.log
+        records = log.read_now(
+            offset, max_bytes=max_bytes, min_one_batch=min_one_batch, end_offset=log.last_stable_offset
+        )
+        return records, [] if records is None else log.aborted_transactions(records, offset, wait=False)
+
     def warm(self, offset: int, max_bytes: int) -> None:
-        """Have the system read what locating `offset` needs (any thread)."""
+        """Have the system read what locating `offset`, and what was aborted there, needs (any thread)."""
         try:
-            self.log.read(offset, max_bytes=max_bytes)
+            records = self.log.read(offset, max_bytes=max_bytes)
+            if records is not None:
+                self.log.aborted_transactions(records, offset)
         except KafkaError as gone:
             log.debug("%s: %s", self.name, gone.message)  # the next look says it to the reader
 

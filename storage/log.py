@@ -14,6 +14,8 @@
   when there is room again. Any other failure of a write, and every failure of a sync, poisons the log: it
   takes no more writes and says why; reads go on.
 - A crash loses nothing before the recovery point, and may lose or keep what is behind it, in order.
+- A transaction is open from its first batch to its marker (`end_transaction`). Everything in front of
+  `last_stable_offset` is decided; which of it was aborted, `aborted_transactions` tells.
 
 One thread, the owner (the event loop), calls everything. Exceptions: `open` and `close`, as long as nobody
 else has the log; `Flush.run`; and `read`, `offset_for_time` and `offset_of_max_timestamp`, which may be
@@ -30,6 +32,7 @@ from uuid import UUID
 
 from ..protocol.batch_header import patch_offsets
 from ..protocol.errors import ErrorCode, KafkaError
+from ..protocol.records import build_end_txn_marker
 from .batches import WouldWait
 from .config import LogConfig
 from .deletion import DeletedSegments, SweepResult
@@ -44,21 +47,35 @@ from .intake import (
     PRODUCER_ID,
     Appended,
     HeaderValues,
+    Intake,
     produced_batch,
     stamp,
     take_apart,
 )
 from .leader_epochs import LeaderEpochs
 from .names import Mark
-from .producers import Plan, ProducerStates, Remembered
-from .reading import ReadRequest, first_at_or_after, largest_timestamp, read
+from .producers import Plan, ProducerStates, Remembered, TransactionEnd
+from .reading import ReadRequest, aborted_between, aborted_in, first_at_or_after, largest_timestamp, read
 from .recovery import Loaded, Loader, Progress, partition_of
 from .recovery_report import RecoveryReport
 from .replay import rebuild_producers
 from .retention import expired_count
 from .segment import Segment
+from .txn_index import AbortedTransaction
+from .verification import Verification
 
-__all__ = ("Appended", "FileSlice", "Flush", "Log", "SweepResult", "TimestampOffset", "WouldWait")
+__all__ = (
+    "AbortedTransaction",
+    "Appended",
+    "FileSlice",
+    "Flush",
+    "Log",
+    "SweepResult",
+    "TimestampOffset",
+    "TransactionEnd",
+    "Verification",
+    "WouldWait",
+)
 
 NO_TIMESTAMP = -1
 
@@ -170,6 +187,12 @@ class Log:
         return self._durability.recovery_point
 
     @property
+    def last_stable_offset(self) -> int:
+        """The end of what is decided: no transaction that is open has a record in front of it."""
+        first_open = self.producers.first_open_offset
+        return self.log_end_offset if first_open is None else max(first_open, self.log_start_offset)
+
+    @property
     def poisoned(self) -> KafkaError | None:
         """Why the log takes no more writes; None while it does."""
         return self._durability.poisoned
@@ -180,28 +203,33 @@ class Log:
 
     # --- appending
 
-    def append(self, batches: memoryview | bytearray, *, leader_epoch: int, now_ms: int) -> Appended:
+    def append(
+        self,
+        batches: memoryview | bytearray,
+        *,
+        leader_epoch: int,
+        now_ms: int,
+        verification: Verification | None = None,
+    ) -> Appended:
         """Append whole, validated v2 batches; their offsets and leader epochs are written into the buffer.
 
-        Raises KafkaError: KAFKA_STORAGE_ERROR (disk full, or poisoned), RECORD_LIST_TOO_LARGE, and what
-        `producers` says of numbered batches. Then nothing was appended.
+        `verification` comes with the first batch of a transaction, where its coordinator was asked. Raises KafkaError:
+        KAFKA_STORAGE_ERROR (disk full, or poisoned), RECORD_LIST_TOO_LARGE, and what `producers` says of numbered
+        batches. Then nothing was appended.
         """
         self._durability.check_writable()
         base_offset = self.log_end_offset
         intake = take_apart(batches, base_offset)
         plan: Plan = {}
         if intake.produced:
-            planned = self.producers.plan(intake.produced)
+            planned = self.producers.plan(intake.produced, verification)
             if isinstance(planned, Remembered):
                 return self._answer_duplicate(planned)
             plan = planned
         self._roll_if_due(len(batches), intake.max_timestamp, intake.last_offset, now_ms)
         stamp(batches, intake, leader_epoch)
         self._write(batches)
-        self._begin_apply(leader_epoch)
-        for batch in intake.batches:
-            self._note(batch.base_offset, batch.last_offset, batch.size_bytes, batch.max_timestamp)
-        self.producers.apply(plan, self.log_end_offset)
+        self._apply(intake, leader_epoch, plan)
         return Appended(base_offset, intake.last_offset, self.log_start_offset, False, intake.log_append_time)
 
     def append_one(
@@ -231,6 +259,47 @@ class Log:
         self._note(base_offset, last_offset, size_bytes, max_timestamp)
         self.producers.apply(plan, self.log_end_offset)
         return Appended(base_offset, last_offset, self.log_start_offset, False, NO_TIMESTAMP)
+
+    def end_transaction(self, end: TransactionEnd, *, leader_epoch: int, now_ms: int) -> Appended:
+        """Append the marker that ends a producer's transaction here; one without records gets its marker, too.
+
+        Raises KafkaError as `append`, and INVALID_PRODUCER_EPOCH, TRANSACTION_COORDINATOR_FENCED. Then nothing changed.
+        """
+        self._durability.check_writable()
+        plan, aborted = self.producers.plan_end(end, self.log_end_offset)
+        batch = build_end_txn_marker(
+            end.marker.type,
+            timestamp=end.timestamp,
+            producer_id=end.producer_id,
+            producer_epoch=end.producer_epoch,
+            coordinator_epoch=end.marker.coordinator_epoch,
+        )
+        intake = take_apart(batch, self.log_end_offset)
+        self._roll_if_due(len(batch), intake.max_timestamp, intake.last_offset, now_ms)
+        stamp(batch, intake, leader_epoch)
+        if aborted is None:
+            self._write(batch)
+        else:
+            self._write_abort(batch, aborted)
+        self._apply(intake, leader_epoch, plan)
+        return Appended(intake.last_offset, intake.last_offset, self.log_start_offset, False, intake.log_append_time)
+
+    def _write_abort(self, batch: bytearray, aborted: AbortedTransaction) -> None:
+        """The index first: whoever can read behind the marker must be told of the transaction."""
+        active = self._segments.active
+        count = active.txn_index.entry_count
+        try:
+            active.txn_index.append(aborted)
+            active.txn_index.write()
+        except OSError as error:
+            active.txn_index.keep_first(count)
+            raise self._durability.refusal(error, poisons=True) from error
+        self._durability.names_changed |= not count
+        try:
+            self._write(batch)
+        except KafkaError:
+            active.txn_index.keep_first(count)
+            raise
 
     def _answer_duplicate(self, known: Remembered) -> Appended:
         return Appended(known.first_offset, known.last_offset, self.log_start_offset, True, known.timestamp)
@@ -268,8 +337,15 @@ class Log:
         except OSError as second:
             self._durability.poison(f"{second} while cutting off a failed append ({error})")
 
+    def _apply(self, intake: Intake, leader_epoch: int, plan: Plan) -> None:
+        """The bytes of an append are written: what follows of it."""
+        self._begin_apply(leader_epoch)
+        for batch in intake.batches:
+            self._note(batch.base_offset, batch.last_offset, batch.size_bytes, batch.max_timestamp)
+        self.producers.apply(plan, self.log_end_offset)
+
     def _begin_apply(self, leader_epoch: int) -> None:
-        """The bytes of an append are written: what is true of it as a whole."""
+        """What is true of the append as a whole."""
         active = self._segments.active
         if leader_epoch > self.leader_epochs.latest_epoch:
             self.leader_epochs.assign(leader_epoch, self.log_end_offset)
@@ -360,6 +436,21 @@ class Log:
         """The first record that has the largest timestamp of all (any thread; may wait); None when none has one."""
         largest = largest_timestamp(self._segments, self.log_start_offset)
         return self.offset_for_time(largest) if largest >= 0 else None
+
+    def aborted_transactions(self, records: FileSlice, offset: int, *, wait: bool = True) -> list[AbortedTransaction]:
+        """The aborted transactions that records from `offset` on, located by a read, may belong to, by their markers.
+
+        Perhaps more than those: the end of what was located is known only as well as the index knows it. For the owner; without
+        `wait` raises WouldWait when the disk would have to be waited for. Raises KafkaError(OFFSET_OUT_OF_RANGE).
+        """
+        try:
+            return aborted_in(self._segments, records, offset, wait=wait)
+        except FileClosed as error:
+            raise self._out_of_range(offset) from error
+
+    def aborted_between(self, offset: int, end_offset: int) -> list[AbortedTransaction]:
+        """All that have a record or their marker at `offset` or behind it, and begin in front of `end_offset`. May wait."""
+        return aborted_between(self._segments.from_offset(offset), offset, end_offset)
 
     # --- durability
 
@@ -520,4 +611,5 @@ class Log:
         assert self.recovery_point <= self.log_end_offset, self.recovery_point
         assert segments.active.next_offset == self.log_end_offset, segments.active
         assert self.producers.end_offset == self.log_end_offset, self.producers.end_offset
+        self.producers.check()
         assert self.dirty_bytes >= 0, self.dirty_bytes

@@ -35,6 +35,7 @@ from .files import Data, Files, is_disk_full
 from .index import OffsetIndex, OffsetPosition, TimeIndex, TimestampOffset
 from .names import Kind, Mark, file_name
 from .recent import RecentBatches
+from .txn_index import TransactionIndex
 
 __all__ = ("FileSlice", "Segment")
 
@@ -54,6 +55,7 @@ class Segment:
         "_files",
         "_first_timestamp",
         "_largest",
+        "_txn_index",
         "base_offset",
         "created_ms",
         "deleted",
@@ -87,6 +89,7 @@ class Segment:
         self.offset_index = OffsetIndex(files.open(self.path(Kind.OFFSET_INDEX)), base_offset)
         self.time_index = TimeIndex(files.open(self.path(Kind.TIME_INDEX)), base_offset)
         self.recent: RecentBatches | None = None  # made with the first append: most logs are idle
+        self._txn_index: TransactionIndex | None = None  # made when it is asked for: most logs have no transactions
         self._bytes_since_index = 0
         self._first_timestamp: int | None = None
         self._largest: TimestampOffset | None = None
@@ -104,6 +107,15 @@ class Segment:
     @property
     def size_bytes(self) -> int:
         return self.end[1]
+
+    @property
+    def txn_index(self) -> TransactionIndex:
+        """The aborted transactions whose markers are here."""
+        if self._txn_index is None:
+            self._txn_index = TransactionIndex(self._files.open(self.path(Kind.TXN_INDEX)), self.base_offset)
+            if self.deleted:
+                self._txn_index.close()
+        return self._txn_index
 
     @property
     def largest_timestamp(self) -> TimestampOffset:
@@ -217,6 +229,24 @@ class Segment:
             return False
         return True
 
+    def try_write_txn_index(self) -> None:
+        """As `try_write_indexes`; but no flush is done before what waits is written (see `replay`)."""
+        try:
+            self.write_txn_index()
+        except OSError as error:
+            if not is_disk_full(error):
+                raise
+
+    def write_txn_index(self) -> None:
+        """Put the aborted transactions that wait for room into their file. OSError leaves them waiting."""
+        if self._txn_index is not None:
+            self._txn_index.write()
+
+    def sync_txn_index(self) -> None:
+        """Have the written ones on the disk (any thread, as `sync_with_indexes`). OSError: they are not."""
+        if self._txn_index is not None:
+            self._txn_index.sync()
+
     def complete_indexes(self) -> None:
         """Note the largest timestamp last, and have both files: one that is absent would be built again. OSError."""
         largest = self.largest_timestamp
@@ -254,7 +284,8 @@ class Segment:
 
     @property
     def indexes_unsynced(self) -> bool:
-        return self.offset_index.unsynced or self.time_index.unsynced
+        txn_index = self._txn_index
+        return self.offset_index.unsynced or self.time_index.unsynced or (txn_index is not None and txn_index.unsynced)
 
     def rewind(self, position: int) -> None:
         """Forget what is known from the batch at `position` on, which begins the file or is named by an index entry.
@@ -339,6 +370,17 @@ class Segment:
             self.index_lies = True
         return walk_to(read, 0, end, offset)[1]
 
+    def offset_behind(self, position: int, *, wait: bool = True) -> int:
+        """An offset that is behind every record in front of `position`, by the index: at most one interval too far.
+
+        Without `wait` raises WouldWait instead of waiting for the disk.
+        """
+        next_offset, size_bytes = self.end
+        if position >= size_bytes or self.index_lies:
+            return next_offset
+        entry = self.offset_index.at_or_behind(position, wait=wait)
+        return next_offset if entry is None else entry.offset
+
     # --- getting shorter
 
     def truncate(self, offset: int) -> None:
@@ -349,6 +391,7 @@ class Segment:
         self.recent = None
         self.offset_index.truncate(place.base_offset)
         self.time_index.truncate(place.base_offset)
+        self.txn_index.truncate(place.base_offset)
         self.log.truncate(place.position)
         self.end = (place.base_offset, place.position)
         self._bytes_since_index = 0
@@ -360,8 +403,7 @@ class Segment:
     def mark_deleted(self) -> None:
         """Rename all files so that the next opening does not take them for the log's. Readers go on."""
         self.deleted = True
-        self.offset_index.close()
-        self.time_index.close()
+        self._close_indexes()
         for kind in FILES_OF_A_SEGMENT:
             path, doomed = self.path(kind), self.path(kind, Mark.DELETED)
             if not self._files.exists(path):
@@ -380,5 +422,10 @@ class Segment:
 
     def close(self) -> None:
         self.log.close()
+        self._close_indexes()
+
+    def _close_indexes(self) -> None:
         self.offset_index.close()
         self.time_index.close()
+        if self._txn_index is not None:
+            self._txn_index.close()

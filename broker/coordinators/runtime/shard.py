@@ -29,13 +29,8 @@ from typing import Any, Generic, TypeVar
 
 from ....protocol.compression import Codec
 from ....protocol.errors import ErrorCode, KafkaError
-from ....protocol.records import (
-    NO_PRODUCER_EPOCH,
-    NO_PRODUCER_ID,
-    BatchBuilder,
-    ControlType,
-    build_end_txn_marker,
-)
+from ....protocol.records import NO_PRODUCER_EPOCH, NO_PRODUCER_ID, BatchBuilder, ControlType
+from ....storage.log import TransactionEnd
 from ...clock import Clock
 from ...partition import Partition
 from ...telling import teller
@@ -90,22 +85,14 @@ class Shard(Generic[R, M]):
                 self.machine.apply(record, offset=offset + each, producer=producer)
         return self.end_offset
 
-    def end_transaction(self, producer: TransactionalProducer, *, committed: bool, coordinator_epoch: int) -> int:
-        """Append the marker that ends the producer's transaction here, and let the state follow; returns the offset
-        behind it. KafkaError as in `write`.
+    def end_transaction(self, end: TransactionEnd) -> int:
+        """Append the marker that ends a producer's transaction here, and let the state follow; returns the offset
+        behind it. KafkaError as in `write`, and INVALID_PRODUCER_EPOCH, TRANSACTION_COORDINATOR_FENCED.
         """
         self._check()
-        now_ms = self._clock.now_ms()
-        marker = build_end_txn_marker(
-            ControlType.COMMIT if committed else ControlType.ABORT,
-            timestamp=now_ms,
-            producer_id=producer.producer_id,
-            producer_epoch=producer.producer_epoch,
-            coordinator_epoch=coordinator_epoch,
-        )
-        self._partition.append_own(memoryview(marker), now_ms=now_ms)
+        self._partition.end_transaction(end, now_ms=self._clock.now_ms())
         with _Applying(self):
-            self.machine.end_transaction(producer.producer_id, committed=committed)
+            self.machine.end_transaction(end.producer_id, committed=end.marker.type is ControlType.COMMIT)
         return self.end_offset
 
     def _builder(self, producer: TransactionalProducer | None) -> BatchBuilder:
