@@ -32,6 +32,7 @@ from .coordinators.coordinator import GROUPS_JOURNAL, GroupCoordinator
 from .coordinators.settings import CoordinatorSettings
 from .dispatch import Dispatcher
 from .dynamic_config import config_in_force
+from .features import first_levels
 from .fetch_sessions import FetchSessions
 from .flusher import Flusher
 from .housekeeping import Housekeeping
@@ -179,8 +180,9 @@ class Broker(CatalogListener):
 
     def _first_records(self) -> list[CatalogRecord]:
         """What a start adds to the catalog: that the node is here, under new leader epochs; at first also the cluster."""
+        levels = first_levels(self.catalog)
         if self.catalog.cluster_id is not None:
-            return [NodeStarted(self.node_id)]
+            return [*levels, NodeStarted(self.node_id)]
         found = [
             (each.topic, each.partition, self.directory.topic_id_of(each), each.leader_epochs.latest_epoch)
             for each in self.directory.logs
@@ -188,7 +190,7 @@ class Broker(CatalogListener):
         adopted = adopt(found, node_id=self.node_id, new_id=uuid.uuid4)
         if adopted:
             log.info("taking over %d topics that were found in %s", len(adopted), self.directory.path)
-        return [ClusterFormed(self.directory.identity.cluster_id), *adopted, NodeStarted(self.node_id)]
+        return [ClusterFormed(self.directory.identity.cluster_id), *levels, *adopted, NodeStarted(self.node_id)]
 
     def advertised(self, context: RequestContext) -> Listener:
         """Where clients that came in as this one did reach this node."""

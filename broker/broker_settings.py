@@ -9,13 +9,14 @@ assume several machines, a temporary directory, or a network that may be trusted
 
 from __future__ import annotations
 
-from .setting import Check, Setting, SettingType, Update, Value, at_least, entries
+from .setting import Check, Setting, SettingType, Update, Value, at_least, between, entries
 from .topic_settings import FOREVER, TOPIC_SETTINGS
 
 BOOLEAN = SettingType.BOOLEAN
 STRING = SettingType.STRING
 INT = SettingType.INT
 LONG = SettingType.LONG
+SHORT = SettingType.SHORT
 LIST = SettingType.LIST
 
 NO_LIMIT = 2**31 - 1
@@ -113,6 +114,22 @@ _ROWS = [
     _broker(
         "offsets.retention.minutes", INT, 10080, at_least(1), _READ_ONLY,
         "How long the offsets of a group without members are kept.",
+    ),
+    _broker(
+        "offsets.topic.compression.codec", INT, 0, between(0, 4), _READ_ONLY,
+        "How records of __consumer_offsets are compressed: 0 not, 1 gzip, 2 snappy, 3 lz4, 4 zstd.",
+    ),
+    _broker(
+        "offsets.topic.num.partitions", INT, 50, at_least(1), _READ_ONLY,
+        "Partitions of __consumer_offsets, when it is made.",
+    ),
+    _broker(
+        "offsets.topic.replication.factor", SHORT, 3, at_least(1), _READ_ONLY,
+        "Replicas of __consumer_offsets, when it is made; no more than there are brokers.",
+    ),
+    _broker(
+        "offsets.topic.segment.bytes", INT, 104857600, at_least(1), _READ_ONLY,
+        "segment.bytes of __consumer_offsets, when it is made.",
     ),
     _broker(
         "listener.security.protocol.map", STRING,

@@ -30,7 +30,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 from ..protocol.errors import ErrorCode, KafkaError
 from ..protocol.records import BatchBuilder
@@ -38,6 +38,7 @@ from ..storage.config import LogConfig
 from ..storage.files import Files
 from ..storage.log import Log
 from . import journal_snapshots as snapshots
+from .clock import Clock
 from .flusher import Flusher
 from .journal_replay import JOURNAL_LOG_CONFIG, JournalDamaged, Machine, Replay, recover, write_end
 
@@ -54,10 +55,6 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
-
-
-class Clock(Protocol):
-    def now_ms(self) -> int: ...
 
 
 class JournalFailed(KafkaError):

@@ -156,10 +156,6 @@ num.network.threads                                         int      cluster-wid
 num.replica.alter.log.dirs.threads                          int      read-only     -        -
 num.replica.fetchers                                        int      cluster-wide  1..      1
 offsets.load.buffer.size                                    int      read-only     1..      5242880
-offsets.topic.compression.codec                             int      read-only     -        0
-offsets.topic.num.partitions                                int      read-only     1..      50
-offsets.topic.replication.factor                            short    read-only     1..      3
-offsets.topic.segment.bytes                                 int      read-only     1..      104857600
 principal.builder.class                                     class    per-broker    -        org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder
 process.roles                                               list     read-only     +{broker|controller} -
 producer.purgatory.purge.interval.requests                  int      read-only     -        1000

@@ -16,10 +16,10 @@ from collections.abc import Awaitable, Callable
 
 from ..protocol.errors import ErrorCode, KafkaError
 from ..storage.leader_epochs import LeaderEpochs
-from ..storage.log import Appended, FileSlice, Log
+from ..storage.log import AbortedTransaction, Appended, FileSlice, Log, TransactionEnd
 from .flusher import Done, Flusher
 from .partition_settings import PartitionSettings
-from .produce_validation import validate
+from .produce_validation import header_of_plain_batch, validate
 from .topic_names import INTERNAL_TOPICS
 from .waiting import FetchWait
 
@@ -40,6 +40,8 @@ class Partition:
         "_flushed_ms",
         "_flusher",
         "_keep_checkpoints",
+        "_stable_end",
+        "_undecided_bytes",
         "index",
         "leader_epoch",
         "log",
@@ -71,6 +73,8 @@ class Partition:
         self._flushed_ms = 0
         self._keep_checkpoints = keep_checkpoints
         self._epoch_start = log.log_end_offset
+        self._stable_end = log.last_stable_offset
+        self._undecided_bytes = 0  # appended since everything was stable
 
     @property
     def high_watermark(self) -> int:
@@ -80,7 +84,7 @@ class Partition:
     @property
     def last_stable_offset(self) -> int:
         """The end of what read_committed consumers may read."""
-        return self.log.log_end_offset
+        return self.log.last_stable_offset
 
     def append(self, batch: memoryview, *, version: int, now_ms: int) -> Appended:
         """Validate and append what a client sent, patching offsets into `batch`; wakes the readers.
@@ -89,15 +93,57 @@ class Partition:
         """
         if self.topic in INTERNAL_TOPICS:
             raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION, f"Cannot append to internal topic {self.topic}")
-        valid = validate(batch, self.settings.rules, version=version, partition=self.name, now_ms=now_ms)
-        log = self.log
-        appended = log.append(valid, leader_epoch=self.leader_epoch, now_ms=now_ms)
-        if self.waits and not appended.duplicate:
-            for wait in tuple(self.waits):
-                wait.appended(len(valid))
-        if log.dirty_bytes > DIRTY_LIMIT_BYTES:
-            self._flusher.flush_soon(log)
+        log, rules = self.log, self.settings.rules
+        header = header_of_plain_batch(batch, rules, now_ms)
+        if header is not None:
+            appended = log.append_one(batch, header, leader_epoch=self.leader_epoch, now_ms=now_ms)
+        else:
+            batch = validate(batch, rules, version=version, partition=self.name, now_ms=now_ms)
+            appended = log.append(batch, leader_epoch=self.leader_epoch, now_ms=now_ms)
+        self._appended(appended, len(batch))
         return appended
+
+    def append_own(self, batch: memoryview, *, now_ms: int) -> Appended:
+        """Append a batch that this broker has built itself: a coordinator's records, a transaction's marker.
+
+        It is not validated, and `max.message.bytes` is for clients. Raises KafkaError: KAFKA_STORAGE_ERROR,
+        RECORD_LIST_TOO_LARGE (for a segment), and what the log says of producers.
+        """
+        appended = self.log.append(batch, leader_epoch=self.leader_epoch, now_ms=now_ms)
+        self._appended(appended, len(batch))
+        return appended
+
+    def _appended(self, appended: Appended, size_bytes: int) -> None:
+        """Wake the readers, and bound what is dirty."""
+        if not appended.duplicate:
+            self._tell_readers(size_bytes)
+        if self.log.dirty_bytes > DIRTY_LIMIT_BYTES:
+            self._flusher.flush_soon(self.log)
+
+    def end_transaction(self, end: TransactionEnd, *, now_ms: int) -> Appended:
+        """Append the marker that ends a producer's transaction here; wakes the readers. KafkaError as the log's."""
+        dirty_before = self.log.dirty_bytes
+        appended = self.log.end_transaction(end, leader_epoch=self.leader_epoch, now_ms=now_ms)
+        self._tell_readers(self.log.dirty_bytes - dirty_before)
+        return appended
+
+    def _tell_readers(self, size_bytes: int) -> None:
+        decided_bytes = self._decided_bytes(size_bytes)
+        if self.waits:
+            for wait in tuple(self.waits):
+                wait.appended(size_bytes, decided_bytes)
+
+    def _decided_bytes(self, size_bytes: int) -> int:
+        """How many more bytes readers of committed records have, now that `size_bytes` were appended.
+
+        While other transactions stay open it is not known how much of what is undecided became stable: all of it is
+        counted, and a reader is answered with less than it would have waited for.
+        """
+        stable_end = self.log.last_stable_offset
+        undecided_bytes = self._undecided_bytes + size_bytes
+        has_moved, self._stable_end = stable_end != self._stable_end, stable_end
+        self._undecided_bytes = 0 if stable_end == self.log.log_end_offset else undecided_bytes
+        return undecided_bytes if has_moved else 0
 
     def needs_sync(self, appended: Appended, *, acks: int) -> bool:
         """Whether an append may be acknowledged only after a sync."""
@@ -111,6 +157,13 @@ class Partition:
     def when_synced(self, appended: Appended, done: Done, *, deadline: float) -> None:
         """Call `done` when the append is on the disk, when it never will be, or at `deadline` (the loop's clock)."""
         self._flusher.wait(self.log, appended.last_offset + 1, done, deadline=deadline)
+
+    def when_durable(self, end_offset: int, done: Done) -> None:
+        """Call `done` when all in front of `end_offset` is on the disk, at once if it is, or when it never will be."""
+        if end_offset <= self.log.recovery_point:
+            done(None)
+        else:
+            self._flusher.wait(self.log, end_offset, done)
 
     def check_leader_epoch(self, current_leader_epoch: int) -> None:
         """Refuse a client whose idea of the leader is older or newer than ours (KIP-320)."""
@@ -137,10 +190,22 @@ class Partition:
         """
         return self.log.read_now(offset, max_bytes=max_bytes, min_one_batch=min_one_batch)
 
+    def read_committed(
+        self, offset: int, *, max_bytes: int, min_one_batch: bool
+    ) -> tuple[FileSlice | None, list[AbortedTransaction]]:
+        """As `read`, in front of the last stable offset, and the aborted transactions of what was located."""
+        log = self.log
+        records = log.read_now(
+            offset, max_bytes=max_bytes, min_one_batch=min_one_batch, end_offset=log.last_stable_offset
+        )
+        return records, [] if records is None else log.aborted_transactions(records, offset, wait=False)
+
     def warm(self, offset: int, max_bytes: int) -> None:
-        """Have the system read what locating `offset` needs (any thread)."""
+        """Have the system read what locating `offset`, and what was aborted there, needs (any thread)."""
         try:
-            self.log.read(offset, max_bytes=max_bytes)
+            records = self.log.read(offset, max_bytes=max_bytes)
+            if records is not None:
+                self.log.aborted_transactions(records, offset)
         except KafkaError as gone:
             log.debug("%s: %s", self.name, gone.message)  # the next look says it to the reader
 

@@ -85,7 +85,7 @@ _GROUP_ROWS = [
 
 GROUP_SETTINGS: dict[str, Setting] = {setting.name: setting for setting in _GROUP_ROWS}
 
-_LIMITS: dict[str, tuple[str | None, str]] = {
+_LIMITS: dict[str, tuple[str | None, str | None]] = {
     "consumer.assignment.interval.ms": (
         "group.consumer.min.assignment.interval.ms", "group.consumer.max.assignment.interval.ms"),
     "consumer.heartbeat.interval.ms": (
@@ -121,14 +121,23 @@ def check_group_configs(texts: Mapping[str, str], broker: Mapping[str, Value]) -
     if unknown is not None:
         raise InvalidSetting(f"Unknown group config name: {unknown}")
     values = {name: GROUP_SETTINGS[name].parse(text) for name, text in texts.items()}
-    for name, (least, most) in _LIMITS.items():
-        value = values.get(name)
-        if value is None:
+    for name, (least_name, most_name) in _LIMITS.items():
+        if name not in values:
             continue
-        if least is not None and _whole(value) < _whole(broker[least]):
-            raise InvalidSetting(f"{name} must be greater than or equal to {least}")
-        if _whole(value) > _whole(broker[most]):
-            raise InvalidSetting(f"{name} must be less than or equal to {most}")
+        value, (least, most) = _whole(values[name]), limits_of(name, broker)
+        if least is not None and value < least:
+            raise InvalidSetting(f"{name} must be greater than or equal to {least_name}")
+        if most is not None and value > most:
+            raise InvalidSetting(f"{name} must be less than or equal to {most_name}")
+
+
+def limits_of(name: str, broker: Mapping[str, Value]) -> tuple[int | None, int | None]:
+    """The least and the most that the broker's settings in force allow for a group setting; None for no limit."""
+    least, most = _LIMITS.get(name, (None, None))
+    return (
+        None if least is None else _whole(broker[least]),
+        None if most is None else _whole(broker[most]),
+    )
 
 
 def _whole(value: Value) -> int:

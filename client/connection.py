@@ -1,31 +1,35 @@
-"""One connection to one broker: requests go out as they come, answers come back in the same order.
+"""One connection to one broker: many requests on their way at once, each answer given to whom it belongs.
 
-    request() ──► frame ──► socket ──► broker
-        ▲                                 │
-        └── waiter of its number ◄── reading task
+    send() ──► frame ──► transport ──► broker            request() = send() and the answer decoded
+       │                                  │
+       └── waiter of its number ◄── frames of the receiver
 
-A broker answers the requests of a connection in order, so any number may be on their way at once; each answer is
-given to the waiter of its correlation id.  A caller that is cancelled leaves its number behind: the answer that
-still comes is dropped, and the connection goes on.  An answer that does not come in time ends the connection,
-because those behind it would not come either; so does everything that cannot be read.  Once ended, a connection
-stays ended, and says why to whoever still waits or asks.
+A broker answers the requests of a connection in order, so any number may be on their way; each answer is given to
+the waiter of its correlation id.  `send` is not a coroutine: what is sent first arrives first, and between the
+caller's check and the bytes there is no await.  Its answer stays as it was received (`RawAnswer`: the frame, where
+the body begins, its version), for the codecs that read in place; `request` decodes it into a `Message`.
+
+A caller that is cancelled leaves its number behind: the answer that still comes is dropped, and the connection goes
+on.  An answer that does not come in time ends the connection, because those behind it would not come either; so does
+everything that cannot be read.  Once ended, a connection stays ended, and says why to whoever still waits or asks.
 
 Before anything else the two sides agree on versions (`ApiVersions`); after that each request is sent in the highest
-version that both know.  Kafka's counterpart is `NetworkClient`; finding brokers is `pool`'s work.
+version that both know.  There is no bound on what is on its way: who sends without waiting for answers waits for
+`drained`.  Kafka's counterpart is `NetworkClient`; finding brokers is `pool`'s and `cluster`'s work.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple, cast
 
 from ..protocol.apis import SUPPORTED, ApiKey
 from ..protocol.errors import ErrorCode, KafkaError, MalformedMessage
-from ..protocol.frames import SIZE_BYTES, encode_frame, frame_size
+from ..protocol.frames import encode_size
 from ..protocol.messages import (
     Message,
     decode_response,
@@ -35,12 +39,18 @@ from ..protocol.messages import (
 )
 from .address import Address
 from .errors import CannotConnect, ClientError, ConnectionLost, RequestTimedOut, UnsupportedApi
+from .network import Network, TcpNetwork
+from .receiving import Frame, FrameReceiver
 
 SOFTWARE_NAME = "ottla"
 MAX_RESPONSE_BYTES = 256 * 1024 * 1024
 """A larger answer is taken for garbage: a peer that is no Kafka broker, an HTTP server for instance."""
 DEFAULT_TIMEOUT_S = 30.0
+CLOSING_TIMEOUT_S = 5.0
+"""How long a peer that does not read may hold up the end of a connection with unsent bytes."""
 _MAX_CORRELATION_ID = 2**31 - 1
+
+Buffer = bytes | bytearray | memoryview
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,112 +61,156 @@ class VersionRange:
     highest: int
 
 
+class RawAnswer(NamedTuple):
+    """An answer as it was received: its body begins at `position` of the frame, which the caller owns."""
+
+    frame: Frame
+    position: int
+    version: int
+
+
 @dataclass(slots=True)
 class _Waiter:
     key: ApiKey
     version: int
-    answer: asyncio.Future[Message]
+    timeout_s: float
+    answer: asyncio.Future[RawAnswer]
+    deadline: asyncio.TimerHandle
 
 
-class Connection:
+class Connection(asyncio.BufferedProtocol):
     """An open connection.  Made by `open`; owned by the loop it was opened on."""
 
-    def __init__(
-        self,
-        address: Address,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-        *,
-        client_id: str,
-        timeout_s: float,
-    ) -> None:
+    def __init__(self, address: Address, *, client_id: str, timeout_s: float) -> None:
         self.address = address
         self.versions: Mapping[int, VersionRange] = {}
-        self._reader = reader
-        self._writer = writer
         self._client_id = client_id
         self._timeout_s = timeout_s
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._receiver = FrameReceiver(max_bytes=MAX_RESPONSE_BYTES)
         self._next_correlation_id = 0
         self._waiters: dict[int, _Waiter] = {}
         self._ended: ClientError | None = None
-        self._reading = asyncio.create_task(self._read_answers(), name=f"answers of {address}")
+        self._gone = asyncio.Event()  # the transport has said its last word
+        self._writable = asyncio.Event()
+        self._writable.set()
 
     @classmethod
     async def open(
-        cls, address: Address, *, client_id: str = SOFTWARE_NAME, timeout_s: float = DEFAULT_TIMEOUT_S
+        cls,
+        address: Address,
+        *,
+        client_id: str = SOFTWARE_NAME,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        network: Network | None = None,
     ) -> Connection:
         """Connect and agree on versions; raises ClientError, its text naming the address."""
+        connection = cls(address, client_id=client_id, timeout_s=timeout_s)
         try:
-            async with asyncio.timeout(timeout_s):
-                reader, writer = await asyncio.open_connection(address.host, address.port)
-        except TimeoutError as error:
-            raise CannotConnect(f"no broker answers at {address} within {timeout_s:g} s") from error
-        except OSError as error:
-            raise CannotConnect(f"no broker at {address}: {_reason(error)}") from error
-        connection = cls(address, reader, writer, client_id=client_id, timeout_s=timeout_s)
-        try:
+            await connection._connect(network or TcpNetwork())
             connection.versions = await connection._agree_on_versions()
         except BaseException:
-            await connection.close()
+            connection._end(ConnectionLost(f"the connection to {address} was given up"))
             raise
         return connection
+
+    async def _connect(self, network: Network) -> None:
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await network.connect(self.address, lambda: self)
+        except TimeoutError as error:
+            raise CannotConnect(f"no broker answers at {self.address} within {self._timeout_s:g} s") from error
+        except OSError as error:
+            raise CannotConnect(f"no broker at {self.address}: {_reason(error)}") from error
 
     @property
     def is_open(self) -> bool:
         return self._ended is None
 
-    def version_of(self, key: ApiKey) -> int:
+    @property
+    def waiting_count(self) -> int:
+        """How many requests have no answer yet."""
+        return len(self._waiters)
+
+    def version_of(self, key: ApiKey, *, at_most: int | None = None) -> int:
         """The highest version that both sides speak; UnsupportedApi when there is none."""
         theirs, ours = self.versions.get(key), SUPPORTED[key]
-        version = min(ours.max_version, theirs.highest) if theirs else -1
+        limit = ours.max_version if at_most is None else min(at_most, ours.max_version)
+        version = min(limit, theirs.highest) if theirs else -1
         if theirs is None or version < max(ours.min_version, theirs.lowest):
             speaks = f"speaks versions {theirs.lowest} to {theirs.highest} of" if theirs else "does not know"
             raise UnsupportedApi(
-                f"the broker at {self.address} {speaks} {key.name}; versions {ours.min_version} to"
-                f" {ours.max_version} are needed"
+                f"the broker at {self.address} {speaks} {key.name}; versions {ours.min_version} to {limit} are needed"
             )
         return version
+
+    # -- asking
 
     async def request(self, key: ApiKey, message: Message, *, timeout_s: float | None = None) -> Message:
         """Send a request in the best common version and wait for its answer.
 
         Raises ClientError when there is none.  After a cancellation the broker may still do what was asked.
         """
-        return await self._request(key, self.version_of(key), message, timeout_s or self._timeout_s)
+        return await self._request(key, self.version_of(key), message, timeout_s)
+
+    def send(
+        self, key: ApiKey, version: int, *body: Buffer, timeout_s: float | None = None
+    ) -> asyncio.Future[RawAnswer]:
+        """Send a request that is encoded already, in parts; the future has the answer, or a ClientError.
+
+        The parts must not change any more.  Raises the ClientError by which the connection ended, if it has.
+        """
+        correlation_id = self._write(key, version, body)
+        answer: asyncio.Future[RawAnswer] = self._loop.create_future()
+        wait_s = timeout_s or self._timeout_s
+        deadline = self._loop.call_later(wait_s, self._is_late, correlation_id)
+        self._waiters[correlation_id] = _Waiter(key, version, wait_s, answer, deadline)
+        return answer
+
+    def send_unanswered(self, key: ApiKey, version: int, *body: Buffer) -> None:
+        """Send a request that has no answer (Produce with acks 0).  See `drained`."""
+        self._write(key, version, body)
+
+    async def drained(self) -> None:
+        """Return when the transport takes more; ClientError if the connection ended."""
+        await self._writable.wait()
+        self._raise_if_ended()
 
     async def close(self) -> None:
-        """End the connection; who still waits is told."""
-        self._end(ConnectionLost(f"the connection to {self.address} was closed"))
-        self._reading.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._reading
-        with contextlib.suppress(OSError):  # How the peer took the goodbye changes nothing any more.
-            await self._writer.wait_closed()
-
-    # -- sending
-
-    async def _request(self, key: ApiKey, version: int, message: Message, timeout_s: float) -> Message:
-        body = encode_request(key, version, message)
-        if self._ended is not None:
-            raise type(self._ended)(*self._ended.args)
-        correlation_id = self._next_correlation_id
-        self._next_correlation_id = (correlation_id + 1) & _MAX_CORRELATION_ID
-        waiter = _Waiter(key, version, asyncio.get_running_loop().create_future())
-        self._waiters[correlation_id] = waiter
-        self._writer.write(encode_frame(encode_request_header(key, version, correlation_id, self._client_id), body))
+        """End the connection after what was written; who still waits is told."""
+        if self._ended is None and self._transport is not None:
+            self._transport.close()
+        self._end(ConnectionLost(f"the connection to {self.address} was closed"), abort=False)
+        if self._transport is None:
+            return
         try:
-            async with asyncio.timeout(timeout_s):
-                return await waiter.answer
+            async with asyncio.timeout(CLOSING_TIMEOUT_S):
+                await self._gone.wait()
         except TimeoutError:
-            late = RequestTimedOut(f"{self.address} did not answer {key.name} within {timeout_s:g} s")
-            self._end(late)
-            raise late from None
+            self._transport.abort()
+
+    def give_up(self, error: MalformedMessage) -> ConnectionLost:
+        """End the connection because an answer cannot be read; what to raise."""
+        lost = ConnectionLost(f"what {self.address} says is not Kafka's protocol: {error}")
+        self._end(lost)
+        return lost
+
+    async def _request(self, key: ApiKey, version: int, message: Message, timeout_s: float | None) -> Message:
+        answer = await self.send(key, version, encode_request(key, version, message), timeout_s=timeout_s)
+        body = memoryview(answer.frame)[answer.position :]
+        if key == ApiKey.API_VERSIONS and body[:2] == ErrorCode.UNSUPPORTED_VERSION.to_bytes(2, "big"):
+            version = 0
+        try:
+            return decode_response(key, version, body)
+        except MalformedMessage as error:
+            raise self.give_up(error) from error
 
     async def _agree_on_versions(self) -> Mapping[int, VersionRange]:
         """Ask in our highest version; a broker that does not know it answers with its own highest, as v0."""
         version = SUPPORTED[ApiKey.API_VERSIONS].max_version
         for _ in range(2):
-            answer = await self._request(ApiKey.API_VERSIONS, version, _who_we_are(), self._timeout_s)
+            answer = await self._request(ApiKey.API_VERSIONS, version, who_we_are(), None)
             offered = {api.api_key: VersionRange(api.min_version, api.max_version) for api in answer.api_keys}
             if answer.error_code == ErrorCode.NONE:
                 return offered
@@ -165,53 +219,92 @@ class Connection:
             version = min(version, offered[ApiKey.API_VERSIONS].highest)
         raise KafkaError(ErrorCode(answer.error_code), f"{self.address} does not say which versions it speaks")
 
+    # -- sending
+
+    def _write(self, key: ApiKey, version: int, body: tuple[Buffer, ...]) -> int:
+        self._raise_if_ended()
+        assert self._transport is not None, "not connected"
+        correlation_id = self._next_correlation_id
+        self._next_correlation_id = (correlation_id + 1) & _MAX_CORRELATION_ID
+        header = encode_request_header(key, version, correlation_id, self._client_id)
+        size = encode_size(len(header) + sum(map(len, body)))
+        self._transport.writelines((size + header, *body))
+        return correlation_id
+
+    def _raise_if_ended(self) -> None:
+        if self._ended is not None:
+            raise _again(self._ended)
+
+    def _is_late(self, correlation_id: int) -> None:
+        waiter = self._waiters[correlation_id]
+        what = f"{self.address} did not answer {waiter.key.name} within {waiter.timeout_s:g} s"
+        self._end(RequestTimedOut(what))
+
+    # -- called by the transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        if self._ended is not None:  # given up while connecting
+            self._transport.abort()
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._receiver.get_buffer()
+
+    def buffer_updated(self, nbytes: int) -> None:
+        try:
+            self._receiver.received(nbytes, self._take)
+        except MalformedMessage as error:
+            self.give_up(error)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        detail = f": {_reason(exc)}" if isinstance(exc, OSError) else ""
+        self._end(ConnectionLost(f"the broker at {self.address} closed the connection{detail}"))
+        self._gone.set()
+
+    def pause_writing(self) -> None:
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        self._writable.set()
+
     # -- receiving
 
-    async def _read_answers(self) -> None:
-        """Give each answer to its waiter until the connection ends."""
-        try:
-            while True:
-                size_bytes = frame_size(await self._reader.readexactly(SIZE_BYTES), 0, max_bytes=MAX_RESPONSE_BYTES)
-                assert size_bytes is not None, "the size is whole"
-                self._take(await self._reader.readexactly(size_bytes))
-        except (asyncio.IncompleteReadError, OSError) as error:
-            self._end(ConnectionLost(f"the broker at {self.address} closed the connection{_detail(error)}"))
-        except MalformedMessage as error:
-            self._end(ConnectionLost(f"what {self.address} says is not Kafka's protocol: {error}"))
-        finally:
-            self._end(ConnectionLost(f"the connection to {self.address} is no longer read"))
-
-    def _take(self, frame: bytes) -> None:
+    def _take(self, frame: Frame) -> None:
+        if self._ended is not None:
+            return
         correlation_id = int.from_bytes(frame[:4], "big")
         waiter = self._waiters.get(correlation_id)
         if waiter is None:
             raise MalformedMessage(f"an answer to request {correlation_id}, which was not asked")
-        answer = _decoded(waiter, frame)
+        position = decode_response_header(waiter.key, waiter.version, frame).body_position
         del self._waiters[correlation_id]
+        waiter.deadline.cancel()
         if not waiter.answer.done():  # Else the caller was cancelled, and nobody wants it any more.
-            waiter.answer.set_result(answer)
+            waiter.answer.set_result(RawAnswer(frame, position, waiter.version))
 
-    def _end(self, why: ClientError) -> None:
+    def _end(self, why: ClientError, *, abort: bool = True) -> None:
+        """Tell everybody who waits; what happens again afterwards changes nothing."""
         if self._ended is not None:
             return
         self._ended = why
-        self._writer.close()
-        for waiter in self._waiters.values():
-            if not waiter.answer.done():
-                waiter.answer.set_exception(why)
+        if abort and self._transport is not None:
+            self._transport.abort()
+        self._writable.set()
+        waiters = list(self._waiters.values())
         self._waiters.clear()
+        for waiter in waiters:
+            waiter.deadline.cancel()
+            if not waiter.answer.done():
+                waiter.answer.set_exception(_again(why))
 
 
-def _decoded(waiter: _Waiter, frame: bytes) -> Message:
-    header = decode_response_header(waiter.key, waiter.version, frame)
-    body = memoryview(frame)[header.body_position :]
-    version = waiter.version
-    if waiter.key == ApiKey.API_VERSIONS and body[:2] == ErrorCode.UNSUPPORTED_VERSION.to_bytes(2, "big"):
-        version = 0
-    return decode_response(waiter.key, version, body)
+def _again(error: ClientError) -> ClientError:
+    """The same error for one more who is told: each raises an exception of its own."""
+    return type(error)(*error.args)
 
 
-def _who_we_are() -> Message:
+def who_we_are() -> Message:
+    """What a client says in ApiVersions."""
     # Imported here, for the root of the package imports us.
     from .. import __version__
 
@@ -226,7 +319,3 @@ def _reason(error: OSError) -> str:
     if not words or words.startswith("Unknown error"):  # Names that do not resolve; Windows' own numbers.
         return (error.strerror or str(error)).rstrip(".")
     return words
-
-
-def _detail(error: Exception) -> str:
-    return f": {_reason(error)}" if isinstance(error, OSError) else ""

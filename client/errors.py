@@ -1,7 +1,8 @@
-"""What can go wrong on the client's side of a connection.
+"""What can go wrong on the client's side.
 
-A refusal by the broker is a `KafkaError` (protocol); here are the failures where no answer is to be had.  Each
-text names the address, for that is what a person has to look at.
+A refusal by a broker is a `KafkaError` (protocol), with Kafka's code; here are the failures where no answer is to be
+had, or where the client itself refuses.  Each text names the address, the topic and partition, or the record, for
+that is what a person has to look at.
 """
 
 from __future__ import annotations
@@ -25,3 +26,7 @@ class RequestTimedOut(ClientError):
 
 class UnsupportedApi(ClientError):
     """The broker and this client have no version of an API in common."""
+
+
+class ClientClosed(ClientError):
+    """The client was closed, or not yet started."""

@@ -14,6 +14,8 @@
   when there is room again. Any other failure of a write, and every failure of a sync, poisons the log: it
   takes no more writes and says why; reads go on.
 - A crash loses nothing before the recovery point, and may lose or keep what is behind it, in order.
+- A transaction is open from its first batch to its marker (`end_transaction`). Everything in front of
+  `last_stable_offset` is decided; which of it was aborted, `aborted_transactions` tells.
 
 One thread, the owner (the event loop), calls everything. Exceptions: `open` and `close`, as long as nobody
 else has the log; `Flush.run`; and `read`, `offset_for_time` and `offset_of_max_timestamp`, which may be
@@ -30,7 +32,9 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 from uuid import UUID
 
+from ..protocol.batch_header import patch_offsets
 from ..protocol.errors import ErrorCode, KafkaError
+from ..protocol.records import build_end_txn_marker
 from .batches import WouldWait
 from .compaction.owner import LogCompaction
 from .config import LogConfig
@@ -40,19 +44,44 @@ from .file_slice import FileSlice
 from .files import FileClosed, Files
 from .flush import Flush, leave_sync_mark
 from .index import TimestampOffset
-from .intake import Appended, Intake, stamp, take_apart
+from .intake import (
+    LAST_OFFSET_DELTA,
+    MAX_TIMESTAMP,
+    PRODUCER_ID,
+    Appended,
+    HeaderValues,
+    Intake,
+    produced_batch,
+    stamp,
+    take_apart,
+)
 from .leader_epochs import LeaderEpochs
 from .log_parts import LogParts
 from .names import Mark
-from .producers import Plan, ProducerStates, Remembered
-from .reading import NO_TIMESTAMP, ReadRequest, first_at_or_after, largest_timestamp, read
+from .producers import Plan, ProducerStates, Remembered, TransactionEnd
+from .reading import ReadRequest, aborted_between, aborted_in, first_at_or_after, largest_timestamp, read
 from .recovery import Loaded, Loader, Progress, partition_of
 from .recovery_report import RecoveryReport
 from .replay import rebuild_producers
 from .retention import expired_count
 from .segment import Segment
+from .txn_index import AbortedTransaction
+from .verification import Verification
 
-__all__ = ("Appended", "FileSlice", "Flush", "Log", "SweepResult", "TimestampOffset", "WouldWait")
+__all__ = (
+    "AbortedTransaction",
+    "Appended",
+    "FileSlice",
+    "Flush",
+    "Log",
+    "SweepResult",
+    "TimestampOffset",
+    "TransactionEnd",
+    "Verification",
+    "WouldWait",
+)
+
+NO_TIMESTAMP = -1
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -167,15 +196,15 @@ class Log:
         return self._parts.durability.recovery_point
 
     @property
+    def last_stable_offset(self) -> int:
+        """The end of what is decided: no transaction that is open has a record in front of it."""
+        first_open = self.producers.first_open_offset
+        return self.log_end_offset if first_open is None else max(first_open, self.log_start_offset)
+
+    @property
     def poisoned(self) -> KafkaError | None:
         """Why the log takes no more writes; None while it does."""
         return self._parts.durability.poisoned
-
-    @property
-    def last_stable_offset(self) -> int:
-        """In front of it no transaction is open."""
-        first_open = self.producers.first_open_offset
-        return self.log_end_offset if first_open is None else first_open
 
     @property
     def compaction(self) -> LogCompaction:
@@ -194,31 +223,108 @@ class Log:
 
     # --- appending
 
-    def append(self, batches: memoryview | bytearray, *, leader_epoch: int, now_ms: int) -> Appended:
+    def append(
+        self,
+        batches: memoryview | bytearray,
+        *,
+        leader_epoch: int,
+        now_ms: int,
+        verification: Verification | None = None,
+    ) -> Appended:
         """Append whole, validated v2 batches; their offsets and leader epochs are written into the buffer.
 
-        Raises KafkaError: KAFKA_STORAGE_ERROR (disk full, or poisoned), RECORD_LIST_TOO_LARGE, and what
-        `producers` says of numbered batches. Then nothing was appended.
+        `verification` comes with the first batch of a transaction, where its coordinator was asked. Raises KafkaError:
+        KAFKA_STORAGE_ERROR (disk full, or poisoned), RECORD_LIST_TOO_LARGE, and what `producers` says of numbered
+        batches. Then nothing was appended.
         """
         self._parts.durability.check_writable()
         base_offset = self.log_end_offset
         intake = take_apart(batches, base_offset)
         plan: Plan = {}
         if intake.produced:
-            planned = self.producers.plan(intake.produced)
+            planned = self.producers.plan(intake.produced, verification)
             if isinstance(planned, Remembered):
                 return self._answer_duplicate(planned)
             plan = planned
-        self._roll_if_due(len(batches), intake, now_ms)
+        self._roll_if_due(len(batches), intake.max_timestamp, intake.last_offset, now_ms)
         stamp(batches, intake, leader_epoch)
         self._write(batches)
-        self._apply(len(batches), intake, leader_epoch, plan)
+        self._apply(intake, leader_epoch, plan)
         return Appended(base_offset, intake.last_offset, self.log_start_offset, False, intake.log_append_time)
+
+    def append_one(
+        self, batch: memoryview | bytearray, header: HeaderValues, *, leader_epoch: int, now_ms: int
+    ) -> Appended:
+        """As `append`, for one batch whose header the caller has just read, and whose timestamps are the producer's.
+
+        What every small request pays for.
+        """
+        self._parts.durability.check_writable()
+        base_offset = self.log_end_offset
+        plan: Plan = {}
+        if header[PRODUCER_ID] >= 0:
+            planned = self.producers.plan((produced_batch(header, base_offset),))
+            if isinstance(planned, Remembered):
+                return self._answer_duplicate(planned)
+            plan = planned
+        last_offset, size_bytes, max_timestamp = (
+            base_offset + header[LAST_OFFSET_DELTA],
+            len(batch),
+            header[MAX_TIMESTAMP],
+        )
+        self._roll_if_due(size_bytes, max_timestamp, last_offset, now_ms)
+        patch_offsets(batch, 0, base_offset, leader_epoch)
+        self._write(batch)
+        self._begin_apply(leader_epoch)
+        self._note(base_offset, last_offset, size_bytes, max_timestamp)
+        self.producers.apply(plan, self.log_end_offset)
+        return Appended(base_offset, last_offset, self.log_start_offset, False, NO_TIMESTAMP)
+
+    def end_transaction(self, end: TransactionEnd, *, leader_epoch: int, now_ms: int) -> Appended:
+        """Append the marker that ends a producer's transaction here; one without records gets its marker, too.
+
+        Raises KafkaError as `append`, and INVALID_PRODUCER_EPOCH, TRANSACTION_COORDINATOR_FENCED. Then nothing changed.
+        """
+        self._parts.durability.check_writable()
+        plan, aborted = self.producers.plan_end(end, self.log_end_offset)
+        batch = build_end_txn_marker(
+            end.marker.type,
+            timestamp=end.timestamp,
+            producer_id=end.producer_id,
+            producer_epoch=end.producer_epoch,
+            coordinator_epoch=end.marker.coordinator_epoch,
+        )
+        intake = take_apart(batch, self.log_end_offset)
+        self._roll_if_due(len(batch), intake.max_timestamp, intake.last_offset, now_ms)
+        stamp(batch, intake, leader_epoch)
+        if aborted is None:
+            self._write(batch)
+        else:
+            self._write_abort(batch, aborted)
+        self._apply(intake, leader_epoch, plan)
+        return Appended(intake.last_offset, intake.last_offset, self.log_start_offset, False, intake.log_append_time)
+
+    def _write_abort(self, batch: bytearray, aborted: AbortedTransaction) -> None:
+        """The index first: whoever can read behind the marker must be told of the transaction."""
+        active = self._segments.active
+        count = active.txn_index.entry_count
+        try:
+            active.txn_index.append(aborted)
+            active.txn_index.write()
+        except OSError as error:
+            active.txn_index.keep_first(count)
+            raise self._parts.durability.refusal(error, poisons=True) from error
+        self._parts.durability.names_changed |= not count
+        try:
+            self._write(batch)
+        except KafkaError:
+            active.txn_index.keep_first(count)
+            raise
 
     def _answer_duplicate(self, known: Remembered) -> Appended:
         return Appended(known.first_offset, known.last_offset, self.log_start_offset, True, known.timestamp)
 
-    def _roll_if_due(self, size_bytes: int, intake: Intake, now_ms: int) -> None:
+    def _roll_if_due(self, size_bytes: int, max_timestamp: int, last_offset: int, now_ms: int) -> None:
         config = self.config
         if size_bytes > config.segment_bytes:
             raise KafkaError(
@@ -228,8 +334,8 @@ class Log:
             )
         if self._segments.active.should_roll(
             size_bytes,
-            max_timestamp=intake.max_timestamp,
-            last_offset=intake.last_offset,
+            max_timestamp=max_timestamp,
+            last_offset=last_offset,
             now_ms=now_ms,
             config=config,
         ):
@@ -251,24 +357,29 @@ class Log:
         except OSError as second:
             self._parts.durability.poison(f"{second} while cutting off a failed append ({error})")
 
-    def _apply(self, size_bytes: int, intake: Intake, leader_epoch: int, plan: Plan) -> None:
-        active, interval_bytes = self._segments.active, self.config.index_interval_bytes
+    def _apply(self, intake: Intake, leader_epoch: int, plan: Plan) -> None:
+        """The bytes of an append are written: what follows of it."""
+        self._begin_apply(leader_epoch)
+        for batch in intake.batches:
+            self._note(batch.base_offset, batch.last_offset, batch.size_bytes, batch.max_timestamp)
+        self.producers.apply(plan, self.log_end_offset)
+
+    def _begin_apply(self, leader_epoch: int) -> None:
+        """What is true of the append as a whole."""
+        active = self._segments.active
         if leader_epoch > self.leader_epochs.latest_epoch:
             self.leader_epochs.assign(leader_epoch, self.log_end_offset)
-        if not active.size_bytes:
+        if not active.end[1]:
             self._parts.durability.names_changed = True  # the file may be new
-        for batch in intake.batches:
-            active.remember(batch.base_offset)
-            active.note(
-                last_offset=batch.last_offset,
-                size_bytes=batch.size_bytes,
-                max_timestamp=batch.max_timestamp,
-                interval_bytes=interval_bytes,
-            )
         active.unsynced = True
+
+    def _note(self, base_offset: int, last_offset: int, size_bytes: int, max_timestamp: int) -> None:
+        """One more batch is part of the log."""
+        active = self._segments.active
+        active.remember(base_offset)
+        active.note(last_offset, size_bytes, max_timestamp, self.config.index_interval_bytes)
         self._parts.durability.appended_bytes += size_bytes
-        self.log_end_offset = end_offset = intake.last_offset + 1
-        self.producers.apply(plan, end_offset)
+        self.log_end_offset = last_offset + 1
 
     def roll(self, now_ms: int) -> None:
         """Begin a new segment at the log's end; nothing when the active one is empty. KafkaError:
@@ -348,6 +459,21 @@ class Log:
         """The first record that has the largest timestamp of all (any thread; may wait); None when none has one."""
         largest = self._with_segments(lambda each: largest_timestamp(each, self.log_start_offset)) or NO_TIMESTAMP
         return self.offset_for_time(largest) if largest >= 0 else None
+
+    def aborted_transactions(self, records: FileSlice, offset: int, *, wait: bool = True) -> list[AbortedTransaction]:
+        """The aborted transactions that records from `offset` on, located by a read, may belong to, by their markers.
+
+        Perhaps more than those: the end of what was located is known only as well as the index knows it. For the owner; without
+        `wait` raises WouldWait when the disk would have to be waited for. Raises KafkaError(OFFSET_OUT_OF_RANGE).
+        """
+        try:
+            return aborted_in(self._segments, records, offset, wait=wait)
+        except FileClosed as error:
+            raise self._out_of_range(offset) from error
+
+    def aborted_between(self, offset: int, end_offset: int) -> list[AbortedTransaction]:
+        """All that have a record or their marker at `offset` or behind it, and begin in front of `end_offset`. May wait."""
+        return aborted_between(self._segments.from_offset(offset), offset, end_offset)
 
     def _with_segments(self, find: Callable[[Sequence[Segment]], T]) -> T | None:
         """What `find` finds; again, when segments went meanwhile, among those that are there then."""
@@ -519,4 +645,5 @@ class Log:
         assert self.recovery_point <= self.log_end_offset, self.recovery_point
         assert segments.active.next_offset == self.log_end_offset, segments.active
         assert self.producers.end_offset == self.log_end_offset, self.producers.end_offset
+        self.producers.check()
         assert self.dirty_bytes >= 0, self.dirty_bytes

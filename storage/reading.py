@@ -1,4 +1,4 @@
-"""Locating what a reader asks for, and finding a record by its time.
+"""Locating what a reader asks for, which of it was aborted, and finding a record by its time.
 
 Only the search by time looks into batches: the time index says from which offset on to look, the offset
 index where that is, headers say which batch has a record that late, and its records say which one it is.
@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from ..protocol.record_reader import iter_records
 from .batches import Located, Place
 from .file_slice import FileSlice
+from .files import FileClosed
 from .index import TimestampOffset
 from .segment import Segment
 from .segments import Segments
+from .txn_index import AbortedTransaction
 
 # What is in the log was accepted under the broker's own bound, which may have been another then.
 MAX_DECOMPRESSED_BYTES = 2**31 - 1
@@ -79,6 +81,29 @@ def _slice_for_returning_reader(segment: Segment, request: ReadRequest) -> FileS
 def _position_of(segment: Segment, offset: int, wait: bool) -> int:
     place = segment.locate(offset, wait=wait)
     return segment.size_bytes if place is None else place.position
+
+
+def aborted_in(segments: Segments, records: FileSlice, offset: int, *, wait: bool) -> list[AbortedTransaction]:
+    """The aborted transactions of what was located from `offset` on. WouldWait, unless it may wait; FileClosed."""
+    run = segments.from_offset(offset)
+    for segment in run:
+        if segment.log is records.file:
+            end = records.position + records.size_bytes
+            return aborted_between(run, offset, segment.offset_behind(end, wait=wait), wait=wait)
+    raise FileClosed(records.file.path)
+
+
+def aborted_between(
+    run: Iterable[Segment], offset: int, end_offset: int, *, wait: bool = True
+) -> list[AbortedTransaction]:
+    """Those that reach to `offset` or behind it and begin in front of `end_offset`; `run` begins with the offset's segment."""
+    found: list[AbortedTransaction] = []
+    for segment in run:
+        more, is_all = segment.txn_index.between(offset, end_offset, wait=wait)
+        found += more
+        if is_all:
+            break
+    return found
 
 
 def first_at_or_after(segments: Iterable[Segment], timestamp_ms: int, from_offset: int) -> TimestampOffset | None:

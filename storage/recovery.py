@@ -7,7 +7,8 @@
                 first fault (see `tail`)
     start       if the log ends before the offset it is said to begin with, its data is gone: it begins anew
     epochs      the leader epoch file, cut to the log; epochs found while scanning are added
-    producers   the newest snapshot that checks, then the batches behind it
+    producers   the newest snapshot that checks, then the batches behind it; after a crash the transaction
+                indexes with them (see `replay`)
 
 What the recovery point promises is that everything before it was synced, so it is not scanned: a crash
 cannot have hurt it, and what rotted there is for `check` and for readers' CRCs to find. Indexes are
@@ -32,7 +33,7 @@ from .leftovers import clear_leftovers
 from .names import LEADER_EPOCH_FILE, SYNC_FAILED_FILE, Kind, Mark, file_name, parse_file_name
 from .producers import ProducerStates
 from .recovery_report import RecoveryReport
-from .replay import rebuild_producers
+from .replay import rebuild_producers, rebuild_with_indexes
 from .segment import Segment
 from .segments import Segments
 from .snapshots import Snapshots
@@ -255,7 +256,10 @@ class Loader:
             # Were one back after another crash, it might be of a history that the log no longer has.
             self.files.sync_directory(self.directory)
         self.report.removed_files += [file_name(offset, Kind.SNAPSHOT) for offset in gone]
-        if snapshots.offsets or not self.report.clean:
-            rebuild_producers(self.segments, producers, snapshots, end_offset, self.report.notes.append)
-            producers.expire(self.now_ms, self.config.producer_id_expiration_ms)
+        complain = self.report.notes.append
+        if not self.report.clean:
+            rebuild_with_indexes(self.segments, producers, snapshots, end_offset, self.recovery_point, complain)
+        elif snapshots.offsets:
+            rebuild_producers(self.segments, producers, snapshots, end_offset, complain)
+        producers.expire(self.now_ms, self.config.producer_id_expiration_ms)
         return producers, snapshots

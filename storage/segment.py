@@ -35,6 +35,7 @@ from .files import Data, Files, is_disk_full
 from .index import OffsetIndex, OffsetPosition, TimeIndex, TimestampOffset
 from .names import Kind, Mark, file_name, replaced_name
 from .recent import RecentBatches
+from .txn_index import TransactionIndex
 
 __all__ = ("FileSlice", "Segment")
 
@@ -54,6 +55,8 @@ class Segment:
         "_files",
         "_first_timestamp",
         "_largest",
+        "_mark",
+        "_txn_index",
         "base_offset",
         "created_ms",
         "deleted",
@@ -85,11 +88,13 @@ class Segment:
         self.unsynced = False
         self.deleted = False
         self.index_lies = False
+        self._mark = mark
         self.replaced_as = 0  # the number in its files' names once compaction has replaced it
         self.log = files.open(self.path(Kind.LOG, mark))
         self.offset_index = OffsetIndex(files.open(self.path(Kind.OFFSET_INDEX, mark)), base_offset)
         self.time_index = TimeIndex(files.open(self.path(Kind.TIME_INDEX, mark)), base_offset)
         self.recent: RecentBatches | None = None  # made with the first append: most logs are idle
+        self._txn_index: TransactionIndex | None = None  # made when it is asked for: most logs have no transactions
         self._bytes_since_index = 0
         self._first_timestamp: int | None = None
         self._largest: TimestampOffset | None = None
@@ -109,6 +114,17 @@ class Segment:
     @property
     def size_bytes(self) -> int:
         return self.end[1]
+
+    @property
+    def txn_index(self) -> TransactionIndex:
+        """The aborted transactions whose markers are here."""
+        if self._txn_index is None:
+            self._txn_index = TransactionIndex(
+                self._files.open(self.path(Kind.TXN_INDEX, self._mark)), self.base_offset
+            )
+            if self.deleted:
+                self._txn_index.close()
+        return self._txn_index
 
     @property
     def largest_timestamp(self) -> TimestampOffset:
@@ -139,7 +155,7 @@ class Segment:
 
     def write(self, data: Data) -> None:
         """Write batches behind the last one. Nothing else changes; after an OSError call `undo_write`."""
-        self.log.write(data, self.size_bytes)
+        self.log.write(data, self.end[1])
 
     def undo_write(self) -> None:
         """Cut off what a failed write may have left."""
@@ -149,11 +165,11 @@ class Segment:
         """The batch that is noted next was just appended: keep it in mind for readers of the tail."""
         if self.recent is None:
             self.recent = RecentBatches()
-        self.recent.add(base_offset, self.size_bytes)
+        self.recent.add(base_offset, self.end[1])
 
-    def note(self, *, last_offset: int, size_bytes: int, max_timestamp: int, interval_bytes: int) -> None:
+    def note(self, last_offset: int, size_bytes: int, max_timestamp: int, interval_bytes: int) -> None:
         """Take a batch that is in the file, directly behind the last one, into account."""
-        position = self.size_bytes
+        position = self.end[1]
         largest = self._largest or self.largest_timestamp
         if not position:
             self._first_timestamp = max_timestamp
@@ -175,13 +191,14 @@ class Segment:
         self, added_bytes: int, *, max_timestamp: int, last_offset: int, now_ms: int, config: LogConfig
     ) -> bool:
         """Whether batches of `added_bytes` belong into a new segment: size, age, full indexes, offset span."""
-        size_bytes = self.size_bytes
+        size_bytes = self.end[1]
         if not size_bytes:
             return False
         return (
             size_bytes > config.segment_bytes - added_bytes
             or last_offset - self.base_offset > MAX_RELATIVE_OFFSET
-            or self._age_ms(max_timestamp, now_ms) > config.roll_ms - self._jitter_ms(config)
+            or self._age_ms(max_timestamp, now_ms)
+            > config.roll_ms - (config.segment_jitter_ms and self._jitter_ms(config))
             or self.offset_index.is_full(config.segment_index_bytes)
             or self.time_index.is_full(config.segment_index_bytes)
         )
@@ -226,6 +243,24 @@ class Segment:
             return False
         return True
 
+    def try_write_txn_index(self) -> None:
+        """As `try_write_indexes`; but no flush is done before what waits is written (see `replay`)."""
+        try:
+            self.write_txn_index()
+        except OSError as error:
+            if not is_disk_full(error):
+                raise
+
+    def write_txn_index(self) -> None:
+        """Put the aborted transactions that wait for room into their file. OSError leaves them waiting."""
+        if self._txn_index is not None:
+            self._txn_index.write()
+
+    def sync_txn_index(self) -> None:
+        """Have the written ones on the disk (any thread, as `sync_with_indexes`). OSError: they are not."""
+        if self._txn_index is not None:
+            self._txn_index.sync()
+
     def complete_indexes(self) -> None:
         """Note the largest timestamp last, and have both files: one that is absent would be built again. OSError."""
         largest = self.largest_timestamp
@@ -263,7 +298,8 @@ class Segment:
 
     @property
     def indexes_unsynced(self) -> bool:
-        return self.offset_index.unsynced or self.time_index.unsynced
+        txn_index = self._txn_index
+        return self.offset_index.unsynced or self.time_index.unsynced or (txn_index is not None and txn_index.unsynced)
 
     def rewind(self, position: int) -> None:
         """Forget what is known from the batch at `position` on, which begins the file or is named by an index entry.
@@ -299,12 +335,7 @@ class Segment:
 
     def note_header(self, header: BatchHeader, interval_bytes: int) -> None:
         """As `note`, from a header that was read."""
-        self.note(
-            last_offset=header.last_offset,
-            size_bytes=header.size_bytes,
-            max_timestamp=header.max_timestamp,
-            interval_bytes=interval_bytes,
-        )
+        self.note(header.last_offset, header.size_bytes, header.max_timestamp, interval_bytes)
 
     def load_tail(self) -> int | None:
         """Walk from the last index entries to the end: sets `next_offset` and the largest timestamp.
@@ -353,6 +384,17 @@ class Segment:
             self.index_lies = True
         return walk_to(read, 0, end, offset)[1]
 
+    def offset_behind(self, position: int, *, wait: bool = True) -> int:
+        """An offset that is behind every record in front of `position`, by the index: at most one interval too far.
+
+        Without `wait` raises WouldWait instead of waiting for the disk.
+        """
+        next_offset, size_bytes = self.end
+        if position >= size_bytes or self.index_lies:
+            return next_offset
+        entry = self.offset_index.at_or_behind(position, wait=wait)
+        return next_offset if entry is None else entry.offset
+
     # --- getting shorter
 
     def truncate(self, offset: int) -> None:
@@ -363,6 +405,7 @@ class Segment:
         self.recent = None
         self.offset_index.truncate(place.base_offset)
         self.time_index.truncate(place.base_offset)
+        self.txn_index.truncate(place.base_offset)
         self.log.truncate(place.position)
         self.end = (place.base_offset, place.position)
         self._bytes_since_index = 0
@@ -382,8 +425,7 @@ class Segment:
 
     def _put_away(self, mark: Mark) -> None:
         self.deleted = True
-        self.offset_index.close()
-        self.time_index.close()
+        self._close_indexes()
         for kind in FILES_OF_A_SEGMENT:
             path, doomed = self.path(kind), self.path(kind, mark)
             if not self._files.exists(path):
@@ -393,13 +435,14 @@ class Segment:
             else:
                 self._files.rename(path, doomed)
 
-    def rename(self, mark: Mark, new_mark: Mark) -> None:
-        """Give all files other names; readers go on."""
-        self.offset_index.file.rename(self.path(Kind.OFFSET_INDEX, new_mark))
-        self.time_index.file.rename(self.path(Kind.TIME_INDEX, new_mark))
-        if self._files.exists(self.path(Kind.TXN_INDEX, mark)):
-            self._files.rename(self.path(Kind.TXN_INDEX, mark), self.path(Kind.TXN_INDEX, new_mark))
-        self.log.rename(self.path(Kind.LOG, new_mark))
+    def rename(self, mark: Mark) -> None:
+        """Give all files the names with that mark; readers go on."""
+        self.offset_index.file.rename(self.path(Kind.OFFSET_INDEX, mark))
+        self.time_index.file.rename(self.path(Kind.TIME_INDEX, mark))
+        if self._files.exists(self.path(Kind.TXN_INDEX, self._mark)):
+            self.txn_index.file.rename(self.path(Kind.TXN_INDEX, mark))
+        self.log.rename(self.path(Kind.LOG, mark))
+        self._mark = mark
 
     def remove(self, mark: Mark) -> None:
         """Close and remove all files, under the names they have now."""
@@ -418,5 +461,10 @@ class Segment:
 
     def close(self) -> None:
         self.log.close()
+        self._close_indexes()
+
+    def _close_indexes(self) -> None:
         self.offset_index.close()
         self.time_index.close()
+        if self._txn_index is not None:
+            self._txn_index.close()

@@ -30,9 +30,9 @@ from ...protocol.keyed_records import iter_keyed, unfolded_records
 from ..batches import Fault, ReadAt, iter_proven
 from ..config import LogConfig
 from ..files import Files
-from ..names import Kind, Mark
+from ..names import Mark
 from ..segment import FILES_OF_A_SEGMENT, Segment
-from .aborted import AbortedTransaction, read_aborted, write_aborted
+from ..txn_index import AbortedTransaction, TransactionIndex
 from .choice import Cleanable
 from .groups import SegmentSizes, group_sizes
 from .offset_map import OffsetMap
@@ -77,11 +77,12 @@ class Limits:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Compaction:
-    """`segments` are all that lie in front of what cannot be cleaned."""
+    """`segments` are all that lie in front of what cannot be cleaned, `txn_indexes` theirs."""
 
     files: Files
     directory: str
     segments: list[Segment]
+    txn_indexes: list[TransactionIndex]
     config: LogConfig
     what: Cleanable
     last_records: Mapping[int, LastRecord]
@@ -154,8 +155,7 @@ class Compaction:
         return True
 
     def _aborted(self) -> list[AbortedTransaction]:
-        paths = [each.path(Kind.TXN_INDEX) for each in self.segments]
-        return [aborted for path in paths for aborted in read_aborted(self.files, path)]
+        return [aborted for index in self.txn_indexes for aborted in index.entries()]
 
     # --- which segments
 
@@ -182,6 +182,7 @@ class Compaction:
             new.end = (group[-1].next_offset, new.size_bytes)
             new.complete_indexes()
             new.sync_with_indexes()
+            new.sync_txn_index()
             last_written_ms = self.files.modified_ms(group[-1].log.path, group[-1].created_ms)
             self.files.set_modified_ms(new.log.path, last_written_ms)
             # With all of them on the disk as .cleaned, a crash amid the renaming leaves one that calls the others off.
@@ -220,7 +221,9 @@ class Compaction:
                     self._write(new, written, headers)
                     written, headers = bytearray(), []
         self._write(new, written, headers)
-        write_aborted(self.files, new.path(Kind.TXN_INDEX, Mark.CLEANED), self._survival.take_kept_aborts())
+        for aborted in self._survival.take_kept_aborts():
+            new.txn_index.append(aborted)
+        new.write_txn_index()
         return new.next_offset
 
     def _write(self, new: Segment, batches: bytearray, headers: list[BatchHeader]) -> None:

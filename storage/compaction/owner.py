@@ -59,6 +59,7 @@ class LogCompaction:
             files=self._parts.files,
             directory=self._log.directory,
             segments=segments,
+            txn_indexes=[each.txn_index for each in segments],
             config=self._log.config,
             what=what,
             last_records=_last_records(self._log.producers),

@@ -45,7 +45,7 @@ class Replacement:
         """Put the old files away and the new names right, durably (any thread). HalfReplaced."""
         try:
             self._put_old_away()
-            self.new.rename(Mark.SWAP, Mark.LIVE)
+            self.new.rename(Mark.LIVE)
             self.files.sync_directory(self.directory)
         except OSError as error:
             raise HalfReplaced(*error.args) from error
@@ -63,7 +63,7 @@ class Replacement:
 def write_names(files: Files, directory: str, new: Segment) -> None:
     """Rename the files of a durable `.cleaned` segment to `.swap`, durably. OSError: they are gone; HalfReplaced."""
     try:
-        new.rename(Mark.CLEANED, Mark.SWAP)
+        new.rename(Mark.SWAP)
         files.sync_directory(directory)
     except OSError:
         _undo(files, directory, new)

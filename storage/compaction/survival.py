@@ -38,7 +38,7 @@ from ...protocol.batch_header import (
 from ...protocol.compression import Codec, compress
 from ...protocol.errors import MalformedMessage
 from ...protocol.keyed_records import KeyedRecord, iter_keyed, unfolded_records, with_timestamp_delta
-from .aborted import AbortedTransaction
+from ..txn_index import AbortedTransaction
 from .offset_map import OffsetMap
 from .transactions import Transactions
 

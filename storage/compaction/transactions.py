@@ -16,7 +16,7 @@ from heapq import heapify, heappop
 
 from ...protocol.batch_header import BatchHeader
 from ...protocol.record_reader import ControlType
-from .aborted import AbortedTransaction
+from ..txn_index import AbortedTransaction
 
 
 @dataclass(slots=True)

@@ -1,12 +1,14 @@
 """Compaction against a plain list of what was appended, on a disk that loses power at any moment.
 
-The machine appends (several keys, tombstones, codecs, an idempotent producer), rolls, flushes, sweeps, cleans with maps
-large and small, calls cleanings off, fills the disk, fails syncs, kills the process and cuts the power: between two calls,
+The machine appends (several keys, tombstones, codecs, an idempotent producer, transactions), rolls, flushes, sweeps, cleans
+with maps large and small, calls cleanings off, fills the disk, fails syncs, kills the process and cuts the power: between two calls,
 or within one at any change of the disk. Readers look before, between and after the steps of a cleaning. Whatever happens:
 
 - the newest record of every key is there; it may be missing only as a tombstone whose time is over, and then
   no older record of the key is there either;
 - what is there is what was appended, under the same offsets, in order, nothing twice;
+- of an aborted transaction nothing reaches a read_committed reader, of a committed one what is there, of an open one
+  everything is there;
 - a reader that begins anywhere gets what a reader of all gets from there on;
 - a slice handed out before a cleaning reads the same after it;
 - everything that was flushed survives a crash, and the producer goes on with its next sequence;
@@ -25,12 +27,12 @@ from hypothesis import note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from ottla.protocol.errors import KafkaError
-from ottla.protocol.records import BatchBuilder, Codec
+from ottla.protocol.records import BatchBuilder, Codec, ControlType, EndTxnMarker
 from ottla.storage.check import Severity, check_partition
 from ottla.storage.compaction.compaction import CompactionAborted, Limits, LogDamaged
 from ottla.storage.config import LogConfig
 from ottla.storage.flush import Flush
-from ottla.storage.log import Log
+from ottla.storage.log import Log, TransactionEnd
 from support.compacting import LIMITS, NoHurry, compact, records, records_of
 from support.log_content import read_batches
 from support.power_cut import PowerCutFiles, PowerLost
@@ -47,7 +49,8 @@ CONFIG = LogConfig(
     cleanup_policy=frozenset({"compact"}),
 )
 RANDOMS = st.randoms(use_true_random=False)
-PRODUCER_ID = 5
+IDEMPOTENT = 5
+TRANSACTIONAL = (7, 8)
 KEYS = [b"a", b"b", b"c", b"d", b"e" * 40]
 
 
@@ -59,6 +62,15 @@ class Appended(NamedTuple):
     value: bytes | None
     timestamp: int
     given_ms: int
+    producer: int
+
+
+class Ended(NamedTuple):
+    """A marker at that offset ended the producer's transaction."""
+
+    offset: int
+    producer: int
+    committed: bool
 
 
 class OneChange(NoHurry):
@@ -85,10 +97,11 @@ class CompactedLog(RuleBasedStateMachine):
         self.files.sync_directory("/")
         self.now_ms = 1_000_000
         self.appended: list[Appended] = []
+        self.ended: list[Ended] = []
         self.flushed_end = 0
         self.checkpointed_point = 0
         self.checkpointed_clean: int | None = None
-        self.sequence = 0
+        self.sequences: dict[int, int] = {}
         self.value = 0
         self.has_power = True
         self.disk_is_full = self.sync_will_fail = False
@@ -122,16 +135,17 @@ class CompactedLog(RuleBasedStateMachine):
     @rule(
         what=st.lists(st.tuples(st.sampled_from(KEYS), st.booleans()), min_size=1, max_size=4),
         codec=st.sampled_from([Codec.NONE, Codec.NONE, Codec.LZ4]),
-        numbered=st.booleans(),
+        producer=st.sampled_from([-1, -1, IDEMPOTENT, *TRANSACTIONAL]),
         later_ms=st.integers(-5, 5),
     )
-    def append(self, what: list[tuple[bytes, bool]], codec: Codec, numbered: bool, later_ms: int) -> None:
+    def append(self, what: list[tuple[bytes, bool]], codec: Codec, producer: int, later_ms: int) -> None:
         self.now_ms += 1
         builder = BatchBuilder(
             codec,
-            producer_id=PRODUCER_ID if numbered else -1,
-            producer_epoch=0 if numbered else -1,
-            base_sequence=self.sequence if numbered else -1,
+            producer_id=producer,
+            producer_epoch=0 if producer >= 0 else -1,
+            base_sequence=self.sequences.get(producer, 0) if producer >= 0 else -1,
+            is_transactional=producer in TRANSACTIONAL,
         )
         given: list[Appended] = []
         for slot, (key, is_tombstone) in enumerate(what):
@@ -139,7 +153,7 @@ class CompactedLog(RuleBasedStateMachine):
             value = None if is_tombstone else b"%d" % self.value * 5
             time = self.now_ms + later_ms * slot
             builder.append(time, key, value)
-            given.append(Appended(self.log.log_end_offset + slot, key, value, time, self.now_ms))
+            given.append(Appended(self.log.log_end_offset + slot, key, value, time, self.now_ms, producer))
 
         def give() -> None:
             try:
@@ -148,10 +162,28 @@ class CompactedLog(RuleBasedStateMachine):
                 assert self.disk_is_full or self.log.poisoned
                 return
             self.appended += given
-            self.sequence += len(given) if numbered else 0
+            self.sequences[producer] = self.sequences.get(producer, 0) + len(given)
 
         if not self.powered(give):
             self.appended += given  # perhaps
+
+    @precondition(lambda self: self.has_power)
+    @rule(producer=st.sampled_from(TRANSACTIONAL), commits=st.booleans())
+    def end_transaction(self, producer: int, commits: bool) -> None:
+        marker = EndTxnMarker(ControlType.COMMIT if commits else ControlType.ABORT, 0)
+        end = TransactionEnd(producer, 0, marker, 1, self.now_ms)
+        offset = self.log.log_end_offset
+
+        def give() -> None:
+            try:
+                self.log.end_transaction(end, leader_epoch=0, now_ms=self.now_ms)
+            except KafkaError:
+                assert self.disk_is_full or self.log.poisoned
+                return
+            self.ended.append(Ended(offset, producer, commits))
+
+        if not self.powered(give):
+            self.ended.append(Ended(offset, producer, commits))  # perhaps
 
     @precondition(lambda self: self.has_power)
     @rule()
@@ -220,7 +252,9 @@ class CompactedLog(RuleBasedStateMachine):
 
     def try_to_clean(self, limits: Limits, called_off: int) -> None:
         held = [
-            piece for offset in range(0, self.log.log_end_offset, 7) if (piece := self.log.read(offset, max_bytes=300))
+            piece
+            for offset in range(self.log.log_start_offset, self.log.log_end_offset, 7)
+            if (piece := self.log.read(offset, max_bytes=300))
         ]
         contents = [piece.read() for piece in held]
 
@@ -301,15 +335,17 @@ class CompactedLog(RuleBasedStateMachine):
         note(f"opened: {self.log}, from point {self.checkpointed_point}: {self.log.recovery.lines()}")
         end = self.log.log_end_offset
         assert end >= self.flushed_end
-        self.appended = [each for each in self.appended if each.offset < end]
+        start = self.log.log_start_offset
+        assert not start or not self.flushed_end, "only what was never flushed may be lost in front"
+        self.appended = [each for each in self.appended if start <= each.offset < end]
+        self.ended = [each for each in self.ended if start <= each.offset < end]
         self.compare()
         found = records(self.log)
         self.files = self.files.kill()
         self.log = self.open(clean=False)
         assert records(self.log) == found, "opening once more changes something"
         assert self.log.log_end_offset == end
-        producer = self.log.producers.get(PRODUCER_ID)
-        self.sequence = producer.last_sequence + 1 if producer is not None else 0
+        self.sequences = {producer_id: producer.last_sequence + 1 for producer_id, producer in self.log.producers}
         damage = [each for each in check_partition(FOLDER, self.files, deep=True) if each.severity is Severity.DAMAGE]
         assert damage == []
 
@@ -319,9 +355,8 @@ class CompactedLog(RuleBasedStateMachine):
     def invariants(self) -> None:
         if self.has_power and hasattr(self, "log"):
             self.log.check()
-            producer = self.log.producers.get(PRODUCER_ID)
-            if producer is not None and not self.log.poisoned:
-                assert producer.last_sequence == self.sequence - 1
+            for producer_id, producer in () if self.log.poisoned else self.log.producers:
+                assert producer.last_sequence == self.sequences.get(producer_id, 0) - 1
 
     @precondition(lambda self: self.has_power)
     @rule()
@@ -332,13 +367,41 @@ class CompactedLog(RuleBasedStateMachine):
         assert offsets == sorted(set(offsets))
         for each in found:
             assert (each.key, each.value, each.timestamp) == given[each.offset][1:4], each
-        newest_given = {each.key: each for each in self.appended}
-        newest_found = {each.key: each.offset for each in found}
+        states = self.transaction_states()
+        dropped = self.dropped_by_readers(given)
+        for each in found:
+            assert (each.offset in dropped) == (states.get(each.offset) == "aborted"), (each, states, dropped)
+        assert {offset for offset, state in states.items() if state == "open"} <= set(offsets)
+        newest_given = {each.key: each for each in self.appended if states.get(each.offset, "committed") == "committed"}
+        newest_found = {each.key: each.offset for each in found if states.get(each.offset, "committed") == "committed"}
         for key, record in newest_given.items():
             if key in newest_found or record.value is not None or self.now_ms < record.given_ms + RETENTION_MS:
                 assert newest_found.get(key) == record.offset, record
-        for offset in range(0, self.log.log_end_offset, 5):
+        for offset in range(self.log.log_start_offset, self.log.log_end_offset, 5):
             assert records_from(self.log, offset) == offsets_from(offsets, offset)
+
+    def transaction_states(self) -> dict[int, str]:
+        """What became of the transaction, by the offset of each record that is in one."""
+        states: dict[int, str] = {}
+        for producer in TRANSACTIONAL:
+            ends = [each for each in self.ended if each.producer == producer]
+            for record in self.appended:
+                if record.producer == producer:
+                    end = next((each for each in ends if each.offset > record.offset), None)
+                    states[record.offset] = "open" if end is None else "committed" if end.committed else "aborted"
+        return states
+
+    def dropped_by_readers(self, given: dict[int, Appended]) -> set[int]:
+        """What a read_committed reader drops because the log names it as aborted."""
+        aborted = self.log.aborted_between(self.log.log_start_offset, self.log.log_end_offset)
+        return {
+            offset
+            for offset, record in given.items()
+            if any(
+                each.producer_id == record.producer and each.first_offset <= offset < each.last_offset
+                for each in aborted
+            )
+        }
 
 
 def records_from(log: Log, offset: int) -> list[int]:

@@ -15,10 +15,10 @@ from ottla.protocol.records import (
     patch_log_append_time,
     read_header,
 )
-from ottla.storage.compaction.aborted import AbortedTransaction
 from ottla.storage.compaction.offset_map import OffsetMap
 from ottla.storage.compaction.survival import LastRecord, Survival
 from ottla.storage.compaction.transactions import Transactions
+from ottla.storage.txn_index import AbortedTransaction
 
 NOW_MS = 1_000_000
 RETENTION_MS = 500
