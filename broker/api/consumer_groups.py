@@ -16,7 +16,7 @@ from ..coordinators.consumer_groups.heartbeat import Heartbeat, HeartbeatAnswer,
 from ..coordinators.consumer_groups.member import JOINING_EPOCH, NO_TARGET, ConsumerMember, Owned, partitions_of
 from ..coordinators.consumer_groups.topic_image import TopicImage
 from ..coordinators.coordinator import refusal_of
-from ..features import GROUP_VERSION, level_of
+from ..features import GROUP_VERSION, finalized_level
 from .context import Handler, RequestContext
 from .group_membership import client_host
 from .groups_admin import GROUP_OPERATIONS, OPERATIONS_NOT_ASKED
@@ -49,7 +49,7 @@ async def consumer_group_heartbeat(broker: Broker, context: RequestContext, requ
 def check_enabled(broker: Broker) -> None:
     """KafkaError(UNSUPPORTED_VERSION) where the cluster does without groups of this protocol."""
     is_allowed = "consumer" in broker.config.words("group.coordinator.rebalance.protocols")
-    if not is_allowed or not level_of(broker.catalog, GROUP_VERSION):
+    if not is_allowed or not finalized_level(broker.catalog, GROUP_VERSION):
         raise KafkaError(ErrorCode.UNSUPPORTED_VERSION, "groups of the consumer protocol are switched off")
 
 
@@ -187,7 +187,9 @@ def _assignment(topics: TopicImage, partitions: Mapping[UUID, list[int]]) -> Mes
     named = ((topics.name_of(topic_id), topic_id, each) for topic_id, each in partitions.items())
     return Message(
         topic_partitions=[
-            Message(topic_id=topic_id, topic_name=name, partitions=each) for name, topic_id, each in named if name is not None
+            Message(topic_id=topic_id, topic_name=name, partitions=each)
+            for name, topic_id, each in named
+            if name is not None
         ]
     )
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
@@ -115,6 +115,15 @@ class ConsumerGroups(CatalogListener):
         for group in shard.machine.state.consumers.values():
             self._forget_timers(group)
 
+    @property
+    def groups(self) -> Iterator[ConsumerGroup]:
+        """All groups of the new protocol that are loaded."""
+        return (
+            group
+            for shard in self._coordinator.runtime.shards
+            for group in list(shard.machine.state.consumers.values())
+        )
+
     # --- requests of members of the new protocol
 
     async def heartbeat(self, group_id: str, request: Heartbeat) -> HeartbeatAnswer:
@@ -142,7 +151,11 @@ class ConsumerGroups(CatalogListener):
             return _Plan(group)
         classic = shard.machine.groups.get(group_id)
         if epoch != JOINING_EPOCH:
-            kind = f"Consumer group {group_id} not found." if classic is None else f"Group {group_id} is not a consumer group."
+            kind = (
+                f"Consumer group {group_id} not found."
+                if classic is None
+                else f"Group {group_id} is not a consumer group."
+            )
             raise KafkaError(ErrorCode.GROUP_ID_NOT_FOUND, kind)
         if classic is None:
             return _Plan(ConsumerGroup(group_id))
@@ -282,10 +295,9 @@ class ConsumerGroups(CatalogListener):
         self._note_change(topic.name)
 
     def _note_change(self, name: str) -> None:
-        for shard in self._coordinator.runtime.shards:
-            for group in shard.machine.state.consumers.values():
-                if group.subscriptions.wants(name):
-                    group.note_topics_changed()
+        for group in self.groups:
+            if group.is_subscribed_to(name):
+                group.note_topics_changed()
 
     def on_topic_created(self, topic: Topic) -> None:
         self._put(topic)
