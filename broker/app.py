@@ -31,6 +31,7 @@ from .catalog_records import CatalogRecord, ClusterFormed, ConfigResource, NodeS
 from .cleaner import Cleaner
 from .clock import SystemClock
 from .config import BrokerConfig
+from .coordinators.consumer_groups.settings import ConsumerGroupSettings
 from .coordinators.coordinator import GroupCoordinator
 from .coordinators.settings import CoordinatorSettings
 from .dispatch import Dispatcher
@@ -38,6 +39,7 @@ from .dynamic_config import config_in_force
 from .features import first_levels
 from .fetch_sessions import FetchSessions
 from .flusher import Flusher
+from .group_configs import group_times
 from .housekeeping import Housekeeping
 from .internal_topics import InternalTopics, codec_of_offsets, internal_configs
 from .journal import Journal
@@ -89,6 +91,7 @@ class Broker(CatalogListener):
             self.catalog,
             self.partitions,
             CoordinatorSettings.of(config),
+            ConsumerGroupSettings.of(config, lambda group_id: group_times(self.catalog, self.config, group_id)),
             codec=codec_of_offsets(config),
             clock=clock,
         )

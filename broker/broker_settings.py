@@ -9,7 +9,7 @@ assume several machines, a temporary directory, or a network that may be trusted
 
 from __future__ import annotations
 
-from .setting import Check, Setting, SettingType, Update, Value, at_least, between, entries
+from .setting import Check, Setting, SettingType, Update, Value, at_least, between, entries, one_of_ignoring_case
 from .topic_settings import FOREVER, TOPIC_SETTINGS
 
 BOOLEAN = SettingType.BOOLEAN
@@ -83,6 +83,60 @@ _ROWS = [
     _broker(
         "fetch.max.bytes", INT, 57671680, at_least(1024), _READ_ONLY,
         "The most a fetch is answered with, whatever the client asks for.",
+    ),
+    _broker(
+        "group.consumer.assignment.interval.ms", INT, 1000, at_least(0), _CLUSTER,
+        "The shortest time between two assignments of a consumer group.",
+    ),
+    _broker(
+        "group.consumer.assignors", LIST, ("uniform", "range"), _NOT_EMPTY, _READ_ONLY,
+        "The assignors that consumer groups may ask for; the first is taken where nobody asks.",
+    ),
+    _broker(
+        "group.consumer.heartbeat.interval.ms", INT, 5000, at_least(1), _READ_ONLY,
+        "How often a member of a consumer group sends a heartbeat.",
+    ),
+    _broker(
+        "group.consumer.max.assignment.interval.ms", INT, 15000, at_least(0), _READ_ONLY,
+        "The longest assignment interval a group may be given.",
+    ),
+    _broker(
+        "group.consumer.max.heartbeat.interval.ms", INT, 15000, at_least(1), _READ_ONLY,
+        "The longest heartbeat interval a group may be given.",
+    ),
+    _broker(
+        "group.consumer.max.session.timeout.ms", INT, 60000, at_least(1), _READ_ONLY,
+        "The longest session timeout a consumer group may be given.",
+    ),
+    _broker(
+        "group.consumer.max.size", INT, 2147483647, at_least(1), _READ_ONLY,
+        "The most members a consumer group may have.",
+    ),
+    _broker(
+        "group.consumer.migration.policy", STRING, "bidirectional",
+        one_of_ignoring_case("DISABLED", "DOWNGRADE", "UPGRADE", "BIDIRECTIONAL"), _READ_ONLY,
+        "Which way a group with members may change between the classic and the consumer protocol.",
+    ),
+    _broker(
+        "group.consumer.min.assignment.interval.ms", INT, 0, at_least(0), _READ_ONLY,
+        "The shortest assignment interval a group may be given.",
+    ),
+    _broker(
+        "group.consumer.min.heartbeat.interval.ms", INT, 5000, at_least(1), _READ_ONLY,
+        "The shortest heartbeat interval a group may be given.",
+    ),
+    _broker(
+        "group.consumer.min.session.timeout.ms", INT, 45000, at_least(1), _READ_ONLY,
+        "The shortest session timeout a consumer group may be given.",
+    ),
+    _broker(
+        "group.consumer.session.timeout.ms", INT, 45000, at_least(1), _READ_ONLY,
+        "After this time without a heartbeat a member has left its consumer group.",
+    ),
+    _broker(
+        "group.coordinator.rebalance.protocols", LIST, ("classic", "consumer", "streams"),
+        entries("consumer", "classic", "share", "streams", may_be_empty=False), _READ_ONLY,
+        "The protocols of groups; without consumer there are no groups of the new protocol.",
     ),
     _broker(
         "group.initial.rebalance.delay.ms", INT, 3000, None, _READ_ONLY,

@@ -27,6 +27,7 @@ from typing import Any
 
 from ..storage.config import LogConfig
 from .broker_settings import KAFKA_DEFAULTS
+from .coordinators.consumer_groups.assignors import ASSIGNOR_NAMES, is_assignor
 from .listeners import Listener, advertised_listeners, broker_listeners, parse_protocols
 from .settings import BROKER_SETTINGS, TOPIC_SETTINGS, InvalidSetting, Setting, Value
 
@@ -313,6 +314,7 @@ def _check_together(config: BrokerConfig) -> None:
     if config["broker.id"] not in (-1, config["node.id"]):
         raise InvalidSetting("You must set `node.id` to the same value as `broker.id`.")
     _check_times(config)
+    _check_consumer_groups(config)
     queued_bytes = config.whole("queued.max.request.bytes")
     if 0 < queued_bytes < config.whole("socket.request.max.bytes"):
         raise InvalidSetting("queued.max.request.bytes must be larger or equal to socket.request.max.bytes")
@@ -336,6 +338,23 @@ def _check_cleaner(config: BrokerConfig) -> None:
     for name in ("log.cleaner.io.buffer.load.factor", "log.cleaner.io.max.bytes.per.second"):
         if not config.real(name) > 0:
             raise InvalidSetting(f"{name} must be greater than 0: nothing would ever be cleaned")
+
+
+def _check_consumer_groups(config: BrokerConfig) -> None:
+    for what in ("heartbeat.interval", "session.timeout", "assignment.interval"):
+        name, least, most = (f"group.consumer.{bound}{what}.ms" for bound in ("", "min.", "max."))
+        if config.whole(most) < config.whole(least):
+            raise InvalidSetting(f"{most} must be greater than or equal to {least}")
+        if config.whole(name) < config.whole(least):
+            raise InvalidSetting(f"{name} must be greater than or equal to {least}")
+        if config.whole(name) > config.whole(most):
+            raise InvalidSetting(f"{name} must be less than or equal to {most}")
+    heartbeat, session = "group.consumer.heartbeat.interval.ms", "group.consumer.session.timeout.ms"
+    if config.whole(heartbeat) >= config.whole(session):
+        raise InvalidSetting(f"{heartbeat} must be less than {session}")
+    unknown = [each for each in config.words("group.consumer.assignors") if not is_assignor(each)]
+    if unknown:
+        raise InvalidSetting(f"group.consumer.assignors: there is no assignor {unknown[0]}; {ASSIGNOR_NAMES} are known")
 
 
 def _check_times(config: BrokerConfig) -> None:

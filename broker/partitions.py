@@ -220,6 +220,7 @@ class Partitions(CatalogListener):
         partitions = [each for each in self._topics.pop(topic.id) if each is not None]
         del self._topics[topic.name]
         for partition in partitions:
+            partition.is_led = False
             partition.wake_all()
         self._change(partial(self._leave, topic.id, [each.log for each in partitions]))
 
