@@ -21,7 +21,7 @@ from typing import Any
 from ...protocol.batch_header import CURRENT_MAGIC, BatchHeader, crc_is_valid, iter_headers, read_magic
 from ...protocol.errors import MalformedMessage
 from ...protocol.records import ControlType, iter_records, read_end_txn_marker
-from ..admin_values import TopicPartition
+from ..admin.values import TopicPartition
 from .fetched_batch import CorruptRecords, Deserializers, FetchedBatch
 
 _MAX_MARKER_BYTES = 1024 * 1024

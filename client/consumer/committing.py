@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ...protocol.errors import KafkaError
-from ..admin_values import TopicPartition
+from ..admin.values import TopicPartition
 from ..errors import ClientError
 from .fetched_batch import FetchedBatch
 from .offset_requests import OffsetAndMetadata

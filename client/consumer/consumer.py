@@ -28,7 +28,7 @@ from random import Random
 from types import TracebackType
 from typing import Generic, Self
 
-from ..admin_values import OffsetSpec, TopicPartition
+from ..admin.values import OffsetSpec, TopicPartition
 from ..assignors.assignor import Assignor
 from ..cluster import BootstrapServers, Cluster
 from ..connection import SOFTWARE_NAME

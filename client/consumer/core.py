@@ -16,7 +16,7 @@ from random import Random
 from typing import Any
 
 from ...protocol.errors import ErrorCode, KafkaError
-from ..admin_values import TopicPartition
+from ..admin.values import TopicPartition
 from ..cluster import Cluster
 from ..errors import ClientClosed
 from ..metadata import NO_ID

@@ -16,7 +16,7 @@ from uuid import UUID
 
 from ...protocol.errors import ErrorCode, KafkaError
 from ...protocol.messages import Message
-from ..admin_values import TopicPartition
+from ..admin.values import TopicPartition
 from ..metadata import NO_LEADER, Metadata
 from ..retry import LEADER_IS_OLD
 from .batch_walk import extent_of

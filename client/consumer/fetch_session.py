@@ -21,7 +21,7 @@ from ...protocol.consumer_protocol import by_topic
 from ...protocol.errors import ErrorCode
 from ...protocol.fetch import TOPIC_IDS_FROM
 from ...protocol.messages import Message
-from ..admin_values import TopicPartition
+from ..admin.values import TopicPartition
 from ..metadata import NO_ID
 
 NO_SESSION = 0

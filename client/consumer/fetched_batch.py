@@ -20,7 +20,7 @@ from ...protocol.batch_header import RECORD_BATCH_OVERHEAD, BatchHeader, Timesta
 from ...protocol.compression import Codec, decompress
 from ...protocol.errors import MalformedMessage
 from ...protocol.record_columns import RecordColumns, read_columns
-from ..admin_values import TopicPartition
+from ..admin.values import TopicPartition
 from ..errors import ClientError
 from .record import ConsumerRecord, K, RecordHeaders, V
 

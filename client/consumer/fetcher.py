@@ -22,7 +22,7 @@ from ...protocol.apis import ApiKey
 from ...protocol.errors import ErrorCode, MalformedMessage
 from ...protocol.fetch import TOPIC_IDS_FROM
 from ...protocol.messages import decode_response, encode_request
-from ..admin_values import TopicPartition
+from ..admin.values import TopicPartition
 from ..cluster import Cluster
 from ..connection import Connection, RawAnswer
 from ..errors import ClientError

@@ -24,7 +24,7 @@ from typing import Any
 
 from ...protocol.apis import ApiKey
 from ...protocol.errors import ErrorCode, KafkaError
-from ..admin_values import TopicPartition
+from ..admin.values import TopicPartition
 from ..assignors.assignor import Pair
 from ..cluster import COORDINATOR_LANE, Cluster, CoordinatorKind
 from ..errors import ClientError

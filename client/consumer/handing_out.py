@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from ..admin_values import TopicPartition
+from ..admin.values import TopicPartition
 from .batch_walk import BatchCursor
 from .fetched_batch import NO_DESERIALIZERS, CorruptRecords, DeserializationError, Deserializers, FetchedBatch
 from .fetcher import Fetcher

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import Any
 
-from ..admin_values import TopicPartition
+from ..admin.values import TopicPartition
 
 
 class RebalanceListener:

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from ...protocol.errors import ErrorCode, KafkaError
 from ...protocol.messages import Message
-from ..admin_values import TopicPartition, refusal
+from ..admin.values import TopicPartition, refusal
 from ..metadata import NO_ID, Metadata
 
 NO_OFFSET = -1

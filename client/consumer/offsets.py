@@ -15,7 +15,7 @@ from typing import TypeVar
 from ...protocol.apis import ApiKey
 from ...protocol.errors import ErrorCode, KafkaError
 from ...protocol.messages import Message
-from ..admin_values import TopicPartition
+from ..admin.values import TopicPartition
 from ..cluster import Cluster, CoordinatorKind
 from ..errors import ClientError
 from ..metadata import NO_LEADER

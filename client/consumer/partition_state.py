@@ -27,7 +27,7 @@ from enum import Enum, auto
 from typing import Any
 
 from ...protocol.errors import KafkaError
-from ..admin_values import TopicPartition
+from ..admin.values import TopicPartition
 from .chunk import Chunk
 from .fetched_batch import DeserializationError, FetchedBatch
 from .offset_reset import OffsetReset

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Generic, NamedTuple, TypeVar
 
 from ...protocol.batch_header import TimestampType
-from ..admin_values import TopicPartition
+from ..admin.values import TopicPartition
 
 K = TypeVar("K")
 V = TypeVar("V")

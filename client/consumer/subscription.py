@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterable, Iterator
 from enum import Enum
 
-from ..admin_values import TopicPartition
+from ..admin.values import TopicPartition
 from .listener import RebalanceListener
 from .partition_state import Needs, PartitionState
 

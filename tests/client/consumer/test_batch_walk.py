@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ottla.client.admin_values import TopicPartition
+from ottla.client.admin.values import TopicPartition
 from ottla.client.consumer.batch_walk import BatchCursor, extent_of
 from ottla.client.consumer.fetched_batch import CorruptRecords, DeserializationError, Deserializers
 from ottla.protocol.records import BatchBuilder, Codec, ControlType, build_end_txn_marker

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from ottla.client.admin_values import TopicPartition
+from ottla.client.admin.values import TopicPartition
 from ottla.client.consumer.consumer import Consumer
 from ottla.client.consumer.fetched_batch import DeserializationError
 from ottla.client.consumer.listener import RebalanceListener

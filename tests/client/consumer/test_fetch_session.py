@@ -7,7 +7,7 @@ from uuid import UUID
 
 from hypothesis import given
 from hypothesis import strategies as st
-from ottla.client.admin_values import TopicPartition
+from ottla.client.admin.values import TopicPartition
 from ottla.client.consumer.fetch_session import FetchLimits, FetchSession, Wanted
 from ottla.protocol.errors import ErrorCode
 from ottla.protocol.messages import Message, decode_request, encode_request
