@@ -342,9 +342,13 @@ class SimpleCoordinator:
             if ask.request.assignments:
                 self.assignments = {each.member_id: each.assignment for each in ask.request.assignments}
 
-    def expel(self, member_id: str) -> None:
-        for each in (self.known, self.joining, self.syncing):
-            each.pop(member_id, None)
+    def expel(self, member: ClassicMembership, member_id: str) -> None:
+        """Forget it; a request of it that waits is refused."""
+        self.known.pop(member_id, None)
+        for waiting in (self.joining, self.syncing):
+            ask = waiting.pop(member_id, None)
+            if ask is not None:
+                member.answered(ask, refusal(ErrorCode.UNKNOWN_MEMBER_ID), 0)
         self.rebalancing = bool(self.known)
 
     def turn(self, members: dict[str, ClassicMembership], protocol: str) -> None:
@@ -400,14 +404,15 @@ class GroupMachine(RuleBasedStateMachine):
         self.members.remove(member)
         goodbye = member.leave()
         if goodbye is not None:
-            self.coordinator.expel(goodbye.member_id)
+            self.coordinator.expel(member, goodbye.member_id)
 
     @precondition(lambda self: self.members)
     @rule(data=st.data())
     def be_expelled(self, data: st.DataObject) -> None:
         member = data.draw(st.sampled_from(self.members))
-        self.coordinator.expel(member.member_id)
-        self.lost.add(id(member))
+        self.coordinator.expel(member, member.member_id)
+        if member.owned:
+            self.lost.add(id(member))
 
     @precondition(lambda self: self.members)
     @rule(data=st.data())
@@ -421,9 +426,14 @@ class GroupMachine(RuleBasedStateMachine):
                 by_id[member_id].failed(ask, self.now_s, self.now_s)
 
     @precondition(lambda self: self.members)
-    @rule(data=st.data())
-    def step(self, data: st.DataObject) -> None:
-        self.step_one(data.draw(st.sampled_from(self.members)))
+    @rule(places=st.lists(st.integers(0, 3), min_size=1, max_size=15))
+    def step(self, places: list[int]) -> None:
+        """Steps of members in any order, heartbeats of those that have nothing else to do."""
+        for place in places:
+            member = self.members[place % len(self.members)]
+            if not self.step_one(member):
+                self.beat_one(member)
+            self.what_is_owned_is_owned_once()
 
     @precondition(lambda self: self.members)
     @rule(data=st.data())
