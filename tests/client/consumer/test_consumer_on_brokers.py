@@ -430,7 +430,7 @@ def test_positions_are_committed_in_the_background_up_to_what_is_in_hand(
     async def scenario() -> None:
         async with consumer(bootstrap, topic, group_id=group, auto_commit_interval_ms=50) as reader:
             await take(reader, 3)
-            while await reader.committed(here) is None:
+            while await reader.committed(here) in (None, 0):
                 pass
             assert await reader.committed(here) == 2
 
