@@ -16,7 +16,7 @@ Versions 12 and later are flexible (KIP-482). Source: FetchRequest.json, FetchRe
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from .errors import ErrorCode, MalformedMessage
@@ -53,8 +53,7 @@ _ABORTED = struct.Struct(">qq")
 _RESPONSE_V7 = struct.Struct(">ihi")  # throttle time, error code, session id
 
 
-@dataclass(slots=True, frozen=True)
-class FetchPartition:
+class FetchPartition(NamedTuple):
     """What a consumer (or, with a replica id, a follower) wants of one partition."""
 
     index: int

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from .varints import read_varint, read_varlong
 
-
 RUN_AT_LEAST = 8
 """A run of fewer records than this is not worth the slices that find it."""
 LONGEST_RUN = 4096
