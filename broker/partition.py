@@ -43,6 +43,7 @@ class Partition:
         "_stable_end",
         "_undecided_bytes",
         "index",
+        "is_led",
         "leader_epoch",
         "log",
         "name",
@@ -64,6 +65,7 @@ class Partition:
     ) -> None:
         self.topic = topic
         self.index = index
+        self.is_led = True
         self.name = f"{topic}-{index}"
         self.log = log
         self.leader_epoch = leader_epoch
