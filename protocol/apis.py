@@ -75,5 +75,7 @@ SUPPORTED: dict[ApiKey, Api] = _table(
     (ApiKey.DESCRIBE_CLUSTER, 0, 2),
     (ApiKey.DESCRIBE_PRODUCERS, 0, 0),
     (ApiKey.LIST_CONFIG_RESOURCES, 0, 1),
+    (ApiKey.CONSUMER_GROUP_HEARTBEAT, 0, 1),
+    (ApiKey.CONSUMER_GROUP_DESCRIBE, 0, 1),
     (ApiKey.DESCRIBE_TOPIC_PARTITIONS, 0, 0),
 )
