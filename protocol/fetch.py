@@ -16,7 +16,7 @@ Versions 12 and later are flexible (KIP-482). Source: FetchRequest.json, FetchRe
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Protocol
 from uuid import UUID
 
 from .errors import ErrorCode, MalformedMessage
@@ -53,7 +53,8 @@ _ABORTED = struct.Struct(">qq")
 _RESPONSE_V7 = struct.Struct(">ihi")  # throttle time, error code, session id
 
 
-class FetchPartition(NamedTuple):
+@dataclass(slots=True)
+class FetchPartition:
     """What a consumer (or, with a replica id, a follower) wants of one partition."""
 
     index: int
