@@ -241,7 +241,9 @@ class Consumer(Generic[K, V]):
         DeserializationError and CorruptRecords leave the position before the record; KafkaError says what the broker
         refused.  Failures to reach a broker are not raised: the consumer tries again until there is a record.
         """
-        return await self._running.handing_out.one(partitions or None)
+        handing_out = self._running.handing_out
+        record = None if partitions else handing_out.at_once()
+        return await handing_out.one(partitions or None) if record is None else record
 
     async def getmany(
         self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None
