@@ -2,6 +2,7 @@
 #
 #   make run       start a broker on 127.0.0.1:9092, its data in ./ottla-data  (make run ARGS="--port 19092")
 #   make test      everything that CI runs: style, types, tests                (make test TESTS="tests/storage -x")
+#   make bench     measure Ottla beside Apache Kafka, see bench/README.md      (make bench ARGS="--quick")
 #   make format    put the code into the house's style
 #   make docs      write docs/kafka-parity.md anew from the code's own tables
 #
@@ -17,7 +18,7 @@ PACKAGES := protocol storage broker client cli
 SOURCES := $(shell find $(PACKAGES) -name '*.py') __init__.py __main__.py
 
 .DEFAULT_GOAL := help
-.PHONY: help run test format docs tools
+.PHONY: help run test bench format docs tools
 
 help:
 	@sed -n '2,/^$$/s/^#  *//p' Makefile
@@ -29,7 +30,11 @@ test: $(VENV)/ready-for-tests $(VENV)/types tools
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	cd $(VENV)/types && ../bin/mypy --config-file ../../pyproject.toml $(PACKAGES:%=-p ottla.%)
+	cd $(VENV)/types && MYPYPATH=../../tests:../.. ../bin/mypy --config-file ../../pyproject.toml -p bench
 	$(BIN)/pytest -n 2 --dist loadfile $(TESTS)
+
+bench: $(VENV)/ready-for-bench $(VENV)/compiled
+	@$(BIN)/python -m bench $(ARGS)
 
 format: $(VENV)/ready-for-tests
 	$(BIN)/ruff check --fix .
@@ -65,6 +70,11 @@ $(VENV)/ready-to-run: pyproject.toml $(VENV)/made
 $(VENV)/ready-for-tests: pyproject.toml $(VENV)/ready-to-run
 	@echo "Installing what tests need, once."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,dev]'
+	@touch $@
+
+$(VENV)/ready-for-bench: $(VENV)/ready-for-tests
+	@echo "Installing what benchmarks need, once."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	@touch $@
 
 # Start-up is quick when the bytecode is there, also where PYTHONDONTWRITEBYTECODE keeps Python from writing it.

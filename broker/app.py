@@ -1,6 +1,6 @@
 """The broker put together: the one place where its parts meet.
 
-    start   lock and load the log directory -> replay the journal -> partitions -> listen
+    start   lock and load the log directory -> replay the journal -> partitions -> coordinators load -> listen
     stop    accept no more, answer what is being served -> finish what is under way -> close the directory, clean
 
 `Broker` is what handlers get. It holds the parts; what it does itself is to start and stop them in the right order.
@@ -22,19 +22,26 @@ from ..storage.loading import LoadProgress, LoadReport
 from ..storage.system_files import SystemFiles
 from .adoption import adopt
 from .api.context import RequestContext
+from .api.deciding import cluster_of
 from .api.table import HANDLERS
+from .api.topics import configs_checker, new_topic_id
 from .catalog import Catalog, CatalogListener
 from .catalog_machine import CatalogMachine
 from .catalog_records import CatalogRecord, ClusterFormed, ConfigResource, NodeStarted, TopicRemoved
+from .cleaner import Cleaner
 from .clock import SystemClock
 from .config import BrokerConfig
-from .coordinators.coordinator import GROUPS_JOURNAL, GroupCoordinator
+from .coordinators.consumer_groups.settings import ConsumerGroupSettings
+from .coordinators.coordinator import GroupCoordinator
 from .coordinators.settings import CoordinatorSettings
 from .dispatch import Dispatcher
 from .dynamic_config import config_in_force
+from .features import first_levels
 from .fetch_sessions import FetchSessions
 from .flusher import Flusher
+from .group_configs import group_times
 from .housekeeping import Housekeeping
+from .internal_topics import InternalTopics, codec_of_offsets, internal_configs
 from .journal import Journal
 from .listeners import Listener, as_reached
 from .partitions import Partitions
@@ -68,7 +75,7 @@ class Broker(CatalogListener):
         self.load_report: LoadReport
         self.journal: Journal[CatalogRecord]
         self.producer_ids: ProducerIds
-        self.groups: GroupCoordinator
+        self.internal_topics: InternalTopics
         self.bound: dict[str, Listener] = {}
         self.partitions = Partitions(
             directory,
@@ -77,6 +84,16 @@ class Broker(CatalogListener):
             flusher=self.flusher,
             clock=clock,
             forget=self._forget_topic,
+            let_go=lambda logs: self.cleaner.let_go(logs),
+        )
+        self.cleaner = Cleaner(self.partitions, self.flusher, config=lambda: self.config, clock=clock)
+        self.groups = GroupCoordinator(
+            self.catalog,
+            self.partitions,
+            CoordinatorSettings.of(config),
+            ConsumerGroupSettings.of(config, lambda group_id: group_times(self.catalog, self.config, group_id)),
+            codec=codec_of_offsets(config),
+            clock=clock,
         )
         self.server = Server(
             max_frame_bytes=config.whole("socket.request.max.bytes"),
@@ -133,13 +150,14 @@ class Broker(CatalogListener):
         await self.journal.append(self._first_records())
         await asyncio.to_thread(self.partitions.open, self.load_report.failed)
         await self.journal.append([TopicRemoved(topic_id) for topic_id in self.catalog.leaving])
-        self.groups.start(self.flusher, self.clock)
+        self._start_coordinators()
         self.producer_ids = ProducerIds(self.journal, self.catalog, node_id=self.node_id)
         for listener in self.config.listeners:
             host, port = await self.server.listen(listener.name, listener.host, listener.port)
             self.bound[listener.name] = replace(listener, host=host, port=port)
         await self.server.start()
         self._housekeeping.start()
+        self.cleaner.start()
 
     def _load(self, on_progress: Callable[[LoadProgress], None] | None) -> None:
         """In a thread: the catalog first, for it holds the topics' settings; then the logs."""
@@ -151,20 +169,26 @@ class Broker(CatalogListener):
             now_ms=now_ms,
         )
         self.config = config_in_force(self._static_config, self.catalog)
-        self.groups = GroupCoordinator.open(
-            os.path.join(directory.path, GROUPS_JOURNAL),
-            self.catalog,
-            CoordinatorSettings.of(self.config),
-            files=directory.files,
-            now_ms=now_ms,
-        )
         self.load_report = directory.load(
             lambda topic: self.config.log_config(self.catalog.configs_of(ConfigResource.TOPIC, topic)),
             now_ms=now_ms,
             threads=self.config.whole("num.recovery.threads.per.data.dir"),
-            others=frozenset({CATALOG_JOURNAL, GROUPS_JOURNAL}),
+            others=frozenset({CATALOG_JOURNAL}),
             on_progress=on_progress,
         )
+
+    def _start_coordinators(self) -> None:
+        """They follow the catalog from here on, behind the partitions, whose logs they use."""
+        self.internal_topics = InternalTopics(
+            self.journal,
+            self.catalog,
+            self.partitions,
+            cluster=lambda: cluster_of(self),
+            check_configs=configs_checker(self.config),
+            new_id=new_topic_id,
+            config=lambda: self.config,
+        )
+        self.groups.start()
 
     def _tell_recovery(self) -> None:
         """Say what the last stop left behind; a new directory has nothing to tell."""
@@ -179,16 +203,22 @@ class Broker(CatalogListener):
 
     def _first_records(self) -> list[CatalogRecord]:
         """What a start adds to the catalog: that the node is here, under new leader epochs; at first also the cluster."""
+        levels = first_levels(self.catalog)
         if self.catalog.cluster_id is not None:
-            return [NodeStarted(self.node_id)]
+            return [*levels, NodeStarted(self.node_id)]
         found = [
             (each.topic, each.partition, self.directory.topic_id_of(each), each.leader_epochs.latest_epoch)
             for each in self.directory.logs
         ]
-        adopted = adopt(found, node_id=self.node_id, new_id=uuid.uuid4)
+        adopted = adopt(
+            found,
+            node_id=self.node_id,
+            new_id=uuid.uuid4,
+            configs_of=lambda topic: internal_configs(topic, self.config),
+        )
         if adopted:
             log.info("taking over %d topics that were found in %s", len(adopted), self.directory.path)
-        return [ClusterFormed(self.directory.identity.cluster_id), *adopted, NodeStarted(self.node_id)]
+        return [ClusterFormed(self.directory.identity.cluster_id), *levels, *adopted, NodeStarted(self.node_id)]
 
     def advertised(self, context: RequestContext) -> Listener:
         """Where clients that came in as this one did reach this node."""
@@ -202,13 +232,14 @@ class Broker(CatalogListener):
         await self.server.stop(STOP_GRACE_S)
         await self.server.dispatcher.close()
         await self._housekeeping.close()
+        await self.cleaner.close()
+        await self.groups.stop()
         await self.partitions.close()
         problems = []
-        for close_journal in (self.groups.stop, self.journal.close):
-            try:
-                await close_journal()
-            except Exception as error:  # noqa: BLE001 - a journal that cannot be closed must not keep the logs from it
-                problems.append(str(error))
+        try:
+            await self.journal.close()
+        except Exception as error:  # noqa: BLE001 - a journal that cannot be closed must not keep the logs from it
+            problems.append(str(error))
         await self.flusher.close()
         problems += await asyncio.to_thread(self.directory.close, threads=CLOSE_THREADS)
         return problems
@@ -225,6 +256,8 @@ class Broker(CatalogListener):
     async def _abandon(self) -> None:
         """Let go of everything after a failed start."""
         await self.server.stop(0)
+        await self.cleaner.close()
+        await self.groups.stop()
         await self.partitions.close()
         await self.flusher.close()
         self.directory.abandon()
@@ -240,6 +273,7 @@ class Broker(CatalogListener):
         """Take the new settings into force; told before the partitions are, which read them."""
         self.config = config_in_force(self._static_config, self.catalog)
         self.fetch_max_bytes = self.config.whole("fetch.max.bytes")
+        self.cleaner.reconfigure()
         self.server.max_connections = self.config.whole("max.connections")
         self.server.max_connections_per_ip = self.config.whole("max.connections.per.ip")
         self.server.max_connections_of_address = self.config.max_connections_of_address

@@ -24,10 +24,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 from uuid import UUID
 
 from .catalog_records import (
     CatalogRecord,
+    ClientQuotasChanged,
     ClusterFormed,
     ConfigResource,
     ConfigsChanged,
@@ -36,12 +38,15 @@ from .catalog_records import (
     PartitionsAdded,
     PartitionState,
     ProducerIdsAllocated,
+    QuotaEntity,
     TopicCreated,
     TopicDeleted,
     TopicRemoved,
     UnknownRecord,
 )
 from .topic_names import can_collide, unified
+
+V = TypeVar("V")
 
 BROKER_DEFAULT = ""
 """The resource name under which the dynamic defaults of all brokers are kept."""
@@ -91,6 +96,7 @@ class Catalog:
         self.topics: dict[str, Topic] = {}
         self.next_producer_id = 0
         self.feature_levels: dict[str, int] = {}
+        self.client_quotas: dict[QuotaEntity, Mapping[str, float]] = {}
         self.leaving: set[UUID] = set()
         self._name_of_id: dict[UUID, str] = {}
         self._names_unified: dict[str, set[str]] = {}
@@ -155,7 +161,9 @@ class Catalog:
             case ClusterFormed():
                 self.cluster_id = record.cluster_id
             case FeatureLevelSet():
-                self._feature_level_set(record)
+                self.feature_levels[record.name] = record.level
+            case ClientQuotasChanged():
+                self._client_quotas_changed(record)
             case UnknownRecord():
                 self._unknown.append(record)
 
@@ -170,8 +178,9 @@ class Catalog:
         if self.next_producer_id:
             head.append(ProducerIdsAllocated(-1, self.next_producer_id))
         configs = [ConfigsChanged(*resource, dict(values)) for resource, values in self._configs.items()]
+        quotas = [ClientQuotasChanged(dict(entity), dict(each)) for entity, each in self.client_quotas.items()]
         leaving = [TopicDeleted(topic_id) for topic_id in self.leaving]
-        return _history(head, list(self.topics.values()), [*leaving, *configs, *self._unknown])
+        return _history(head, list(self.topics.values()), [*leaving, *configs, *quotas, *self._unknown])
 
     # -- one record each
 
@@ -227,11 +236,13 @@ class Catalog:
             partitions = tuple(_under_new_epoch(state, record.node_id) for state in topic.partitions)
             self.topics[topic.name] = replace(topic, partitions=partitions)
 
-    def _feature_level_set(self, record: FeatureLevelSet) -> None:
-        if record.level:
-            self.feature_levels[record.name] = record.level
+    def _client_quotas_changed(self, record: ClientQuotasChanged) -> None:
+        entity = tuple(record.entity.items())
+        quotas = _changed(self.client_quotas.get(entity, {}), record.changes)
+        if quotas:
+            self.client_quotas[entity] = quotas
         else:
-            self.feature_levels.pop(record.name, None)
+            self.client_quotas.pop(entity, None)
 
     def _forget_unified(self, name: str) -> None:
         names = self._names_unified.get(unified(name), set())
@@ -255,6 +266,7 @@ class Catalog:
             assert all(set(state.isr) <= set(state.replicas) for state in topic.partitions)
         assert not self.leaving & set(self._name_of_id), "a topic that exists is leaving"
         assert all(self._configs.values()), "an empty set of configs is kept"
+        assert all(self.client_quotas.values()), "an empty set of quotas is kept"
 
 
 def _history(head: list[CatalogRecord], topics: list[Topic], tail: list[CatalogRecord]) -> Iterator[CatalogRecord]:
@@ -264,7 +276,7 @@ def _history(head: list[CatalogRecord], topics: list[Topic], tail: list[CatalogR
     yield from tail
 
 
-def _changed(values: Mapping[str, str], changes: Mapping[str, str | None]) -> dict[str, str]:
+def _changed(values: Mapping[str, V], changes: Mapping[str, V | None]) -> dict[str, V]:
     merged = {**values, **changes}
     return {name: value for name, value in merged.items() if value is not None}
 

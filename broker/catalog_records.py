@@ -31,6 +31,9 @@ import msgpack
 
 NO_LEADER = -1
 
+QuotaEntity = tuple[tuple[str, str | None], ...]
+"""Whose quotas: types and names, None for the default of a type; made by `client_quotas.entity_of`, in one order."""
+
 
 class ConfigResource(IntEnum):
     """What a config belongs to, numbered as in Kafka's protocol (`ConfigResource.Type`)."""
@@ -138,11 +141,23 @@ class ProducerIdsAllocated:
 
 @dataclass(frozen=True, slots=True)
 class FeatureLevelSet:
-    """A finalized feature level (KIP-584); level 0 removes the feature."""
+    """A finalized feature level (KIP-584); at level 0 the feature is switched off."""
 
     KIND: ClassVar[int] = 40
     name: str
     level: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClientQuotasChanged:
+    """Quotas set and taken away (None) for one entity; what is not named stays.
+
+    `entity` has the name for each of its types (`user`, `client-id`, `ip`); a name of None is the type's default.
+    """
+
+    KIND: ClassVar[int] = 50
+    entity: dict[str, str | None]
+    changes: dict[str, float | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +177,7 @@ CatalogRecord = (
     | ConfigsChanged
     | ProducerIdsAllocated
     | FeatureLevelSet
+    | ClientQuotasChanged
     | UnknownRecord
 )
 
@@ -175,6 +191,7 @@ _KNOWN: tuple[type[CatalogRecord], ...] = (
     ConfigsChanged,
     ProducerIdsAllocated,
     FeatureLevelSet,
+    ClientQuotasChanged,
 )
 _VERSION = 0
 

@@ -16,10 +16,10 @@ from collections.abc import Awaitable, Callable
 
 from ..protocol.errors import ErrorCode, KafkaError
 from ..storage.leader_epochs import LeaderEpochs
-from ..storage.log import Appended, FileSlice, Log
+from ..storage.log import AbortedTransaction, Appended, FileSlice, Log, TransactionEnd
 from .flusher import Done, Flusher
 from .partition_settings import PartitionSettings
-from .produce_validation import validate
+from .produce_validation import header_of_plain_batch, validate
 from .topic_names import INTERNAL_TOPICS
 from .waiting import FetchWait
 
@@ -40,7 +40,10 @@ class Partition:
         "_flushed_ms",
         "_flusher",
         "_keep_checkpoints",
+        "_stable_end",
+        "_undecided_bytes",
         "index",
+        "is_led",
         "leader_epoch",
         "log",
         "name",
@@ -62,6 +65,7 @@ class Partition:
     ) -> None:
         self.topic = topic
         self.index = index
+        self.is_led = True
         self.name = f"{topic}-{index}"
         self.log = log
         self.leader_epoch = leader_epoch
@@ -71,6 +75,8 @@ class Partition:
         self._flushed_ms = 0
         self._keep_checkpoints = keep_checkpoints
         self._epoch_start = log.log_end_offset
+        self._stable_end = log.last_stable_offset
+        self._undecided_bytes = 0  # appended since everything was stable
 
     @property
     def high_watermark(self) -> int:
@@ -80,7 +86,7 @@ class Partition:
     @property
     def last_stable_offset(self) -> int:
         """The end of what read_committed consumers may read."""
-        return self.log.log_end_offset
+        return self.log.last_stable_offset
 
     def append(self, batch: memoryview, *, version: int, now_ms: int) -> Appended:
         """Validate and append what a client sent, patching offsets into `batch`; wakes the readers.
@@ -89,8 +95,15 @@ class Partition:
         """
         if self.topic in INTERNAL_TOPICS:
             raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION, f"Cannot append to internal topic {self.topic}")
-        valid = validate(batch, self.settings.rules, version=version, partition=self.name, now_ms=now_ms)
-        return self._append(valid, now_ms)
+        log, rules = self.log, self.settings.rules
+        header = header_of_plain_batch(batch, rules, now_ms)
+        if header is not None:
+            appended = log.append_one(batch, header, leader_epoch=self.leader_epoch, now_ms=now_ms)
+        else:
+            batch = validate(batch, rules, version=version, partition=self.name, now_ms=now_ms)
+            appended = log.append(batch, leader_epoch=self.leader_epoch, now_ms=now_ms)
+        self._appended(appended, len(batch))
+        return appended
 
     def append_own(self, batch: memoryview, *, now_ms: int) -> Appended:
         """Append a batch that this broker has built itself: a coordinator's records, a transaction's marker.
@@ -98,17 +111,41 @@ class Partition:
         It is not validated, and `max.message.bytes` is for clients. Raises KafkaError: KAFKA_STORAGE_ERROR,
         RECORD_LIST_TOO_LARGE (for a segment), and what the log says of producers.
         """
-        return self._append(batch, now_ms)
-
-    def _append(self, batch: memoryview, now_ms: int) -> Appended:
-        log = self.log
-        appended = log.append(batch, leader_epoch=self.leader_epoch, now_ms=now_ms)
-        if self.waits and not appended.duplicate:
-            for wait in tuple(self.waits):
-                wait.appended(len(batch))
-        if log.dirty_bytes > DIRTY_LIMIT_BYTES:
-            self._flusher.flush_soon(log)
+        appended = self.log.append(batch, leader_epoch=self.leader_epoch, now_ms=now_ms)
+        self._appended(appended, len(batch))
         return appended
+
+    def _appended(self, appended: Appended, size_bytes: int) -> None:
+        """Wake the readers, and bound what is dirty."""
+        if not appended.duplicate:
+            self._tell_readers(size_bytes)
+        if self.log.dirty_bytes > DIRTY_LIMIT_BYTES:
+            self._flusher.flush_soon(self.log)
+
+    def end_transaction(self, end: TransactionEnd, *, now_ms: int) -> Appended:
+        """Append the marker that ends a producer's transaction here; wakes the readers. KafkaError as the log's."""
+        dirty_before = self.log.dirty_bytes
+        appended = self.log.end_transaction(end, leader_epoch=self.leader_epoch, now_ms=now_ms)
+        self._tell_readers(self.log.dirty_bytes - dirty_before)
+        return appended
+
+    def _tell_readers(self, size_bytes: int) -> None:
+        decided_bytes = self._decided_bytes(size_bytes)
+        if self.waits:
+            for wait in tuple(self.waits):
+                wait.appended(size_bytes, decided_bytes)
+
+    def _decided_bytes(self, size_bytes: int) -> int:
+        """How many more bytes readers of committed records have, now that `size_bytes` were appended.
+
+        While other transactions stay open it is not known how much of what is undecided became stable: all of it is
+        counted, and a reader is answered with less than it would have waited for.
+        """
+        stable_end = self.log.last_stable_offset
+        undecided_bytes = self._undecided_bytes + size_bytes
+        has_moved, self._stable_end = stable_end != self._stable_end, stable_end
+        self._undecided_bytes = 0 if stable_end == self.log.log_end_offset else undecided_bytes
+        return undecided_bytes if has_moved else 0
 
     def needs_sync(self, appended: Appended, *, acks: int) -> bool:
         """Whether an append may be acknowledged only after a sync."""
@@ -155,10 +192,22 @@ class Partition:
         """
         return self.log.read_now(offset, max_bytes=max_bytes, min_one_batch=min_one_batch)
 
+    def read_committed(
+        self, offset: int, *, max_bytes: int, min_one_batch: bool
+    ) -> tuple[FileSlice | None, list[AbortedTransaction]]:
+        """As `read`, in front of the last stable offset, and the aborted transactions of what was located."""
+        log = self.log
+        records = log.read_now(
+            offset, max_bytes=max_bytes, min_one_batch=min_one_batch, end_offset=log.last_stable_offset
+        )
+        return records, [] if records is None else log.aborted_transactions(records, offset, wait=False)
+
     def warm(self, offset: int, max_bytes: int) -> None:
-        """Have the system read what locating `offset` needs (any thread)."""
+        """Have the system read what locating `offset`, and what was aborted there, needs (any thread)."""
         try:
-            self.log.read(offset, max_bytes=max_bytes)
+            records = self.log.read(offset, max_bytes=max_bytes)
+            if records is not None:
+                self.log.aborted_transactions(records, offset)
         except KafkaError as gone:
             log.debug("%s: %s", self.name, gone.message)  # the next look says it to the reader
 

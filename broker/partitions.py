@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
@@ -52,9 +52,11 @@ class Partitions(CatalogListener):
         flusher: Flusher,
         clock: SystemClock,
         forget: Callable[[UUID], None],
+        let_go: Callable[[list[Log]], Awaitable[None]],
     ) -> None:
-        """`forget` is told of each deleted topic of which no log is left."""
+        """`forget` is told of each deleted topic of which no log is left; `let_go` returns when nobody else uses those logs."""
         self._forget = forget
+        self._let_go = let_go
         self._directory = directory
         self._catalog = catalog
         self._config = config
@@ -116,6 +118,7 @@ class Partitions(CatalogListener):
         for topic in self._catalog.topics.values():
             indexes = range(len(topic.partitions))
             logs = {index: self._kept(topic, self._directory.get(topic.name, index)) for index in indexes}
+            self._configure_adopted(topic, logs.values())
             missing = self._missing(topic, [index for index, each in logs.items() if each is None])
             if missing:
                 logs.update(zip(missing, self._create_logs(topic, missing), strict=True))
@@ -126,6 +129,15 @@ class Partitions(CatalogListener):
             if self.find(stray.topic, stray.partition) is None:
                 self._put_away(stray)
         self._catalog.subscribe(self)
+
+    def _configure_adopted(self, topic: Topic, logs: Iterable[Log | None]) -> None:
+        """Logs of a topic that has just been adopted were opened before it had its settings."""
+        if not topic.configs:
+            return
+        config = self._config().log_config(topic.configs)
+        for each in logs:
+            if each is not None:
+                each.update_config(config)
 
     def _put_away(self, stray: Log) -> None:
         if self._directory.topic_id_of(stray) in self._catalog.leaving:
@@ -208,6 +220,7 @@ class Partitions(CatalogListener):
         partitions = [each for each in self._topics.pop(topic.id) if each is not None]
         del self._topics[topic.name]
         for partition in partitions:
+            partition.is_led = False
             partition.wake_all()
         self._change(partial(self._leave, topic.id, [each.log for each in partitions]))
 
@@ -260,6 +273,7 @@ class Partitions(CatalogListener):
             self._forget(topic_id)
 
     async def _delete(self, logs: list[Log]) -> None:
+        await self._let_go(logs)
         await self._flusher.settled_of(logs)
         try:
             await self._in_thread(lambda: self._directory.delete_logs(logs, now_ms=self._clock.now_ms()))

@@ -1,7 +1,8 @@
 """Fetches that wait: each for enough new bytes in its partitions, or for its time to end (Kafka's purgatory).
 
 A wait is registered with the partitions it reads. An append tells each of them how many bytes came; the one that has
-enough fires in the loop's next round, once, so that all that is appended in one round is read at once. A deadline
+enough fires in the loop's next round, once, so that all that is appended in one round is read at once. For a reader of
+committed records bytes count once they are decided, which the marker of a transaction does for many at a time. A deadline
 always fires. Nothing is polled, and a wait that fired or was cancelled has left every partition.
 """
 
@@ -19,7 +20,7 @@ class Waitable(Protocol):
 class FetchWait:
     """One Fetch that waits for `wanted_bytes` more in any of its partitions, or for the deadline."""
 
-    __slots__ = ("_deadline", "_fire", "_loop", "_partitions", "_soon", "wanted_bytes")
+    __slots__ = ("_committed", "_deadline", "_fire", "_loop", "_partitions", "_soon", "wanted_bytes")
 
     def __init__(
         self,
@@ -28,20 +29,22 @@ class FetchWait:
         *,
         wanted_bytes: int,
         max_wait_ms: int,
+        committed: bool,
         fire: Callable[[], None],
     ) -> None:
         self._loop = loop
         self._partitions = tuple(partitions)
         self._fire = fire
+        self._committed = committed
         self._soon: asyncio.Handle | None = None
         self.wanted_bytes = wanted_bytes
         for partition in self._partitions:
             partition.waits.add(self)
         self._deadline = loop.call_later(max_wait_ms / 1000, self._end)
 
-    def appended(self, size_bytes: int) -> None:
-        """`size_bytes` more can be read in one of the partitions."""
-        self.wanted_bytes -= size_bytes
+    def appended(self, size_bytes: int, decided_bytes: int) -> None:
+        """In one of the partitions `size_bytes` more can be read, and `decided_bytes` more of committed records."""
+        self.wanted_bytes -= decided_bytes if self._committed else size_bytes
         if self.wanted_bytes <= 0:
             self.wake()
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 import re
-import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -24,12 +23,13 @@ from .checkpoint import CorruptCheckpoint
 from .files import File, Files
 from .index import OffsetIndex, TimeIndex
 from .names import LEADER_EPOCH_FILE, Kind, parse_file_name
+from .txn_index import TransactionIndex
 
 MAX_DECOMPRESSED_BYTES = 1024 * 1024 * 1024
 NO_OFFSET_BEFORE = -(2**63)
 # Snapshots of a journal's state, ours and Kafka's: record batches, too.
 _STATE_SNAPSHOT = re.compile(r"(\d{20}(-\d{10})?|bootstrap)\.checkpoint", re.ASCII)
-ABORTED_TRANSACTION = struct.Struct(">hqqqq")
+ABORTED_TRANSACTION = TransactionIndex.layout
 
 Progress = Callable[[int], None]
 """Told how many more bytes were read."""

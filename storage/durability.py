@@ -125,6 +125,7 @@ class Durability:
             self._flushes.remove(flush)
         if isinstance(error, NoRoom):
             self._epochs.dirty = self.names_changed = True
+            self._sealed = [*flush.sealed, *self._sealed]  # an index may still wait for room
             return
         if error is not None:
             self.poison(f"sync failed: {error}")

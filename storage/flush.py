@@ -11,8 +11,9 @@ does an offset count as durable: bytes without a name are as lost as no bytes. W
 
 After an error nothing is tried again: the system may have dropped the pages that it could not write, and a
 second sync that succeeds would be a lie. One error is none of a sync: the leader epochs are a small file
-that is written here, and a full disk may have no room for it (`NoRoom`). The bytes before it were synced
-and are; nothing counts as durable yet, and the next flush tries the rest again.
+that is written here, and so may be a transaction index that recovery made again; a full disk may have no room
+for it (`NoRoom`). The bytes before it were synced and are; nothing counts as durable yet, and the next flush
+tries the rest again.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from .files import FileClosed, Files, is_disk_full
 from .names import SYNC_FAILED_FILE
@@ -31,7 +33,7 @@ _log = logging.getLogger(__name__)
 
 
 class NoRoom(OSError):
-    """A full disk refused the leader epochs; no sync has failed."""
+    """A full disk refused the leader epochs or a transaction index; no sync has failed."""
 
 
 @dataclass(slots=True, eq=False)
@@ -68,6 +70,8 @@ class Flush:
     def _sync(self) -> None:
         for segment in self.sealed:
             _unless_deleted(segment, segment.sync_with_indexes)
+            _unless_deleted(segment, partial(_where_there_is_room, segment.write_txn_index))
+            _unless_deleted(segment, segment.sync_txn_index)
         if self.active is not None:
             _unless_deleted(self.active, self.active.log.sync)
         for path in self.snapshots:
@@ -78,12 +82,7 @@ class Flush:
             self.files.sync_directory(self.directory)
 
     def _write_epochs(self, path: str, content: bytes) -> None:
-        try:
-            self.files.replace_bytes(path, content)  # syncs the folder, too
-        except OSError as error:
-            if is_disk_full(error):
-                raise NoRoom(*error.args) from error
-            raise
+        _where_there_is_room(partial(self.files.replace_bytes, path, content))  # syncs the folder, too
 
     def _sync_snapshot(self, path: str) -> None:
         file = self.files.open(path)
@@ -109,6 +108,15 @@ def leave_sync_mark(files: Files, directory: str) -> None:
         _log.error("%s: %s while noting that a sync failed", directory, error)
     finally:
         mark.close()
+
+
+def _where_there_is_room(write: Callable[[], None]) -> None:
+    try:
+        write()
+    except OSError as error:
+        if is_disk_full(error):
+            raise NoRoom(*error.args) from error
+        raise
 
 
 def _unless_deleted(segment: Segment, sync: Callable[[], None]) -> None:

@@ -49,10 +49,10 @@ class TimestampOffset(NamedTuple):
     offset: int
 
 
-Entry = TypeVar("Entry", OffsetPosition, TimestampOffset)
+Entry = TypeVar("Entry", bound="tuple[int, ...]")
 
 
-class _Index(Generic[Entry]):
+class SortedEntries(Generic[Entry]):
     """Entries on disk followed by entries that wait to be written. The subclasses know their layout.
 
     `_written_count` is how many are on disk, -1 until the file was looked at. `_waiting` holds the bytes of
@@ -82,13 +82,19 @@ class _Index(Generic[Entry]):
         self._load()
         return self._written_count + len(self._waiting) // self.layout.size
 
+    @property
+    def size_bytes(self) -> int:
+        """Of all entries, written or not."""
+        return self.entry_count * self.layout.size
+
     def last_entry(self) -> Entry | None:
         self._load()
         return self.last
 
     def is_full(self, max_bytes: int) -> bool:
         """Whether another entry would make it larger than `max_bytes`."""
-        self._load()
+        if self._written_count < 0:
+            self._load()
         return len(self._waiting) + (self._written_count + 1) * self.layout.size > max_bytes
 
     def write(self) -> None:
@@ -192,7 +198,7 @@ class _Index(Generic[Entry]):
         return self._decode(self._read(read, slot, 1), 0)
 
     def _count_up_to(self, limit: int, part: int, read: ReadAt) -> int:
-        """How many entries have a `part` (KEY or VALUE; both grow) that is not greater than `limit`."""
+        """How many entries have a `part` (an index into the entry; it must grow) that is not greater than `limit`."""
         self._load()
         waiting = self._waiting
         if waiting and self._decode(waiting, 0)[part] <= limit:
@@ -229,7 +235,7 @@ class _Index(Generic[Entry]):
         return data
 
 
-class OffsetIndex(_Index[OffsetPosition]):
+class OffsetIndex(SortedEntries[OffsetPosition]):
     """Offset to position."""
 
     __slots__ = ()
@@ -248,6 +254,12 @@ class OffsetIndex(_Index[OffsetPosition]):
         found = self._floor(offset, self.file.read if wait else self.file.read_now)
         return found or OffsetPosition(self.base_offset, 0)
 
+    def at_or_behind(self, position: int, *, wait: bool = True) -> OffsetPosition | None:
+        """The first entry of a batch at `position` or behind it; None when there is none. WouldWait as `lookup`."""
+        read = self.file.read if wait else self.file.read_now
+        slot = self._count_up_to(position - 1, VALUE, read)
+        return self._entry(slot, read) if slot < self.entry_count else None
+
     def truncate(self, offset: int) -> None:
         """Forget entries of `offset` and beyond."""
         self.keep_first(self._count_up_to(offset - 1, KEY, self.file.read))
@@ -261,7 +273,7 @@ class OffsetIndex(_Index[OffsetPosition]):
         return OffsetPosition(self.base_offset + relative, position)
 
 
-class TimeIndex(_Index[TimestampOffset]):
+class TimeIndex(SortedEntries[TimestampOffset]):
     """Timestamp to offset."""
 
     __slots__ = ()

@@ -14,6 +14,8 @@
   when there is room again. Any other failure of a write, and every failure of a sync, poisons the log: it
   takes no more writes and says why; reads go on.
 - A crash loses nothing before the recovery point, and may lose or keep what is behind it, in order.
+- A transaction is open from its first batch to its marker (`end_transaction`). Everything in front of
+  `last_stable_offset` is decided; which of it was aborted, `aborted_transactions` tells.
 
 One thread, the owner (the event loop), calls everything. Exceptions: `open` and `close`, as long as nobody
 else has the log; `Flush.run`; and `read`, `offset_for_time` and `offset_of_max_timestamp`, which may be
@@ -26,10 +28,15 @@ Kafka's classes: `UnifiedLog`, `LocalLog`.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 from uuid import UUID
 
+from ..protocol.batch_header import patch_offsets
 from ..protocol.errors import ErrorCode, KafkaError
+from ..protocol.records import build_end_txn_marker
 from .batches import WouldWait
+from .compaction.owner import LogCompaction
 from .config import LogConfig
 from .deletion import DeletedSegments, SweepResult
 from .durability import Durability
@@ -37,31 +44,57 @@ from .file_slice import FileSlice
 from .files import FileClosed, Files
 from .flush import Flush, leave_sync_mark
 from .index import TimestampOffset
-from .intake import Appended, Intake, stamp, take_apart
+from .intake import (
+    LAST_OFFSET_DELTA,
+    MAX_TIMESTAMP,
+    PRODUCER_ID,
+    Appended,
+    HeaderValues,
+    Intake,
+    produced_batch,
+    stamp,
+    take_apart,
+)
 from .leader_epochs import LeaderEpochs
+from .log_parts import LogParts
 from .names import Mark
-from .producers import Plan, ProducerStates, Remembered
-from .reading import ReadRequest, first_at_or_after, largest_timestamp, read
+from .producers import Plan, ProducerStates, Remembered, TransactionEnd
+from .reading import ReadRequest, aborted_between, aborted_in, first_at_or_after, largest_timestamp, read
 from .recovery import Loaded, Loader, Progress, partition_of
 from .recovery_report import RecoveryReport
 from .replay import rebuild_producers
 from .retention import expired_count
 from .segment import Segment
+from .txn_index import AbortedTransaction
+from .verification import Verification
 
-__all__ = ("Appended", "FileSlice", "Flush", "Log", "SweepResult", "TimestampOffset", "WouldWait")
+__all__ = (
+    "AbortedTransaction",
+    "Appended",
+    "FileSlice",
+    "Flush",
+    "Log",
+    "SweepResult",
+    "TimestampOffset",
+    "TransactionEnd",
+    "Verification",
+    "WouldWait",
+)
+
+NO_TIMESTAMP = -1
 
 _log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 class Log:
     """A partition's records. `Log.open` reads the folder, which exists."""
 
     __slots__ = (
-        "_deleted",
-        "_durability",
-        "_files",
+        "_compaction",
+        "_parts",
         "_segments",
-        "_snapshots",
+        "cleaned_to",
         "config",
         "directory",
         "leader_epochs",
@@ -85,11 +118,13 @@ class Log:
         clean: bool,
         recovery_point: int = 0,
         log_start_offset: int = 0,
+        cleaned_to: int | None = None,
         progress: Progress | None = None,
     ) -> Log:
         """Open the log in `directory` (`<topic>-<partition>`, which exists); recover it unless the stop was `clean`.
 
-        `recovery_point` and `log_start_offset` are those of the log directory's checkpoints. OSError where the disk fails.
+        `recovery_point`, `log_start_offset` and `cleaned_to` are those of the log directory's checkpoints. OSError where
+        the disk fails.
         """
         loaded = Loader(
             files=files,
@@ -99,9 +134,10 @@ class Log:
             clean=clean,
             recovery_point=recovery_point,
             log_start_offset=log_start_offset,
+            cleaned_to=cleaned_to,
             progress=progress,
         ).load()
-        return cls(directory, files, config, loaded)
+        return cls(directory, files, config, loaded, cleaned_to)
 
     def __init__(
         self,
@@ -109,6 +145,7 @@ class Log:
         files: Files,
         config: LogConfig,
         loaded: Loaded,
+        cleaned_to: int | None,
     ) -> None:
         self.directory = directory
         self.topic, self.partition = partition_of(directory)
@@ -119,10 +156,9 @@ class Log:
         self.log_end_offset = loaded.segments.active.next_offset
         self.leader_epochs: LeaderEpochs = loaded.epochs
         self.producers: ProducerStates = loaded.producers
-        self._files = files
+        self.cleaned_to = cleaned_to  # where the part begins that compaction has yet to go over; None: it never ran
         self._segments = loaded.segments
-        self._snapshots = loaded.snapshots
-        self._durability = Durability(
+        durability = Durability(
             files,
             directory,
             loaded.segments,
@@ -131,7 +167,9 @@ class Log:
             recovery_point=loaded.recovery_point,
             names_changed=loaded.names_unsynced,
         )
-        self._deleted: DeletedSegments | None = None
+        deleted = DeletedSegments(files, directory)
+        self._parts = LogParts(files, loaded.segments, loaded.snapshots, durability, deleted)
+        self._compaction: LogCompaction | None = None
 
     def __repr__(self) -> str:
         return f"<Log {self.directory} {self.log_start_offset}..{self.log_end_offset}>"
@@ -150,17 +188,34 @@ class Log:
     @property
     def dirty_bytes(self) -> int:
         """Appended bytes that no sync has covered yet."""
-        return self._durability.appended_bytes - self._durability.flushed_bytes
+        return self._parts.durability.appended_bytes - self._parts.durability.flushed_bytes
 
     @property
     def recovery_point(self) -> int:
         """Everything before this offset is on the disk."""
-        return self._durability.recovery_point
+        return self._parts.durability.recovery_point
+
+    @property
+    def last_stable_offset(self) -> int:
+        """The end of what is decided: no transaction that is open has a record in front of it."""
+        first_open = self.producers.first_open_offset
+        return self.log_end_offset if first_open is None else max(first_open, self.log_start_offset)
 
     @property
     def poisoned(self) -> KafkaError | None:
         """Why the log takes no more writes; None while it does."""
-        return self._durability.poisoned
+        return self._parts.durability.poisoned
+
+    @property
+    def compaction(self) -> LogCompaction:
+        """The cleaning of this log."""
+        if self._compaction is None:
+            self._compaction = LogCompaction(self, self._parts)
+        return self._compaction
+
+    @property
+    def _is_being_compacted(self) -> bool:
+        return self._compaction is not None and self._compaction.under_way is not None
 
     def update_config(self, config: LogConfig) -> None:
         """Use other settings from now on."""
@@ -168,31 +223,108 @@ class Log:
 
     # --- appending
 
-    def append(self, batches: memoryview | bytearray, *, leader_epoch: int, now_ms: int) -> Appended:
+    def append(
+        self,
+        batches: memoryview | bytearray,
+        *,
+        leader_epoch: int,
+        now_ms: int,
+        verification: Verification | None = None,
+    ) -> Appended:
         """Append whole, validated v2 batches; their offsets and leader epochs are written into the buffer.
 
-        Raises KafkaError: KAFKA_STORAGE_ERROR (disk full, or poisoned), RECORD_LIST_TOO_LARGE, and what
-        `producers` says of numbered batches. Then nothing was appended.
+        `verification` comes with the first batch of a transaction, where its coordinator was asked. Raises KafkaError:
+        KAFKA_STORAGE_ERROR (disk full, or poisoned), RECORD_LIST_TOO_LARGE, and what `producers` says of numbered
+        batches. Then nothing was appended.
         """
-        self._durability.check_writable()
+        self._parts.durability.check_writable()
         base_offset = self.log_end_offset
         intake = take_apart(batches, base_offset)
         plan: Plan = {}
         if intake.produced:
-            planned = self.producers.plan(intake.produced)
+            planned = self.producers.plan(intake.produced, verification)
             if isinstance(planned, Remembered):
                 return self._answer_duplicate(planned)
             plan = planned
-        self._roll_if_due(len(batches), intake, now_ms)
+        self._roll_if_due(len(batches), intake.max_timestamp, intake.last_offset, now_ms)
         stamp(batches, intake, leader_epoch)
         self._write(batches)
-        self._apply(len(batches), intake, leader_epoch, plan)
+        self._apply(intake, leader_epoch, plan)
         return Appended(base_offset, intake.last_offset, self.log_start_offset, False, intake.log_append_time)
+
+    def append_one(
+        self, batch: memoryview | bytearray, header: HeaderValues, *, leader_epoch: int, now_ms: int
+    ) -> Appended:
+        """As `append`, for one batch whose header the caller has just read, and whose timestamps are the producer's.
+
+        What every small request pays for.
+        """
+        self._parts.durability.check_writable()
+        base_offset = self.log_end_offset
+        plan: Plan = {}
+        if header[PRODUCER_ID] >= 0:
+            planned = self.producers.plan((produced_batch(header, base_offset),))
+            if isinstance(planned, Remembered):
+                return self._answer_duplicate(planned)
+            plan = planned
+        last_offset, size_bytes, max_timestamp = (
+            base_offset + header[LAST_OFFSET_DELTA],
+            len(batch),
+            header[MAX_TIMESTAMP],
+        )
+        self._roll_if_due(size_bytes, max_timestamp, last_offset, now_ms)
+        patch_offsets(batch, 0, base_offset, leader_epoch)
+        self._write(batch)
+        self._begin_apply(leader_epoch)
+        self._note(base_offset, last_offset, size_bytes, max_timestamp)
+        self.producers.apply(plan, self.log_end_offset)
+        return Appended(base_offset, last_offset, self.log_start_offset, False, NO_TIMESTAMP)
+
+    def end_transaction(self, end: TransactionEnd, *, leader_epoch: int, now_ms: int) -> Appended:
+        """Append the marker that ends a producer's transaction here; one without records gets its marker, too.
+
+        Raises KafkaError as `append`, and INVALID_PRODUCER_EPOCH, TRANSACTION_COORDINATOR_FENCED. Then nothing changed.
+        """
+        self._parts.durability.check_writable()
+        plan, aborted = self.producers.plan_end(end, self.log_end_offset)
+        batch = build_end_txn_marker(
+            end.marker.type,
+            timestamp=end.timestamp,
+            producer_id=end.producer_id,
+            producer_epoch=end.producer_epoch,
+            coordinator_epoch=end.marker.coordinator_epoch,
+        )
+        intake = take_apart(batch, self.log_end_offset)
+        self._roll_if_due(len(batch), intake.max_timestamp, intake.last_offset, now_ms)
+        stamp(batch, intake, leader_epoch)
+        if aborted is None:
+            self._write(batch)
+        else:
+            self._write_abort(batch, aborted)
+        self._apply(intake, leader_epoch, plan)
+        return Appended(intake.last_offset, intake.last_offset, self.log_start_offset, False, intake.log_append_time)
+
+    def _write_abort(self, batch: bytearray, aborted: AbortedTransaction) -> None:
+        """The index first: whoever can read behind the marker must be told of the transaction."""
+        active = self._segments.active
+        count = active.txn_index.entry_count
+        try:
+            active.txn_index.append(aborted)
+            active.txn_index.write()
+        except OSError as error:
+            active.txn_index.keep_first(count)
+            raise self._parts.durability.refusal(error, poisons=True) from error
+        self._parts.durability.names_changed |= not count
+        try:
+            self._write(batch)
+        except KafkaError:
+            active.txn_index.keep_first(count)
+            raise
 
     def _answer_duplicate(self, known: Remembered) -> Appended:
         return Appended(known.first_offset, known.last_offset, self.log_start_offset, True, known.timestamp)
 
-    def _roll_if_due(self, size_bytes: int, intake: Intake, now_ms: int) -> None:
+    def _roll_if_due(self, size_bytes: int, max_timestamp: int, last_offset: int, now_ms: int) -> None:
         config = self.config
         if size_bytes > config.segment_bytes:
             raise KafkaError(
@@ -202,8 +334,8 @@ class Log:
             )
         if self._segments.active.should_roll(
             size_bytes,
-            max_timestamp=intake.max_timestamp,
-            last_offset=intake.last_offset,
+            max_timestamp=max_timestamp,
+            last_offset=last_offset,
             now_ms=now_ms,
             config=config,
         ):
@@ -215,7 +347,7 @@ class Log:
             active.write(batches)
         except OSError as error:
             self._undo_write(active, error)
-            raise self._durability.refusal(error, poisons=True) from error
+            raise self._parts.durability.refusal(error, poisons=True) from error
 
     def _undo_write(self, active: Segment, error: OSError) -> None:
         """The bytes of a failed write that did arrive must not stay: the next append begins where this one did."""
@@ -223,50 +355,55 @@ class Log:
         try:
             active.undo_write()
         except OSError as second:
-            self._durability.poison(f"{second} while cutting off a failed append ({error})")
+            self._parts.durability.poison(f"{second} while cutting off a failed append ({error})")
 
-    def _apply(self, size_bytes: int, intake: Intake, leader_epoch: int, plan: Plan) -> None:
-        active, interval_bytes = self._segments.active, self.config.index_interval_bytes
+    def _apply(self, intake: Intake, leader_epoch: int, plan: Plan) -> None:
+        """The bytes of an append are written: what follows of it."""
+        self._begin_apply(leader_epoch)
+        for batch in intake.batches:
+            self._note(batch.base_offset, batch.last_offset, batch.size_bytes, batch.max_timestamp)
+        self.producers.apply(plan, self.log_end_offset)
+
+    def _begin_apply(self, leader_epoch: int) -> None:
+        """What is true of the append as a whole."""
+        active = self._segments.active
         if leader_epoch > self.leader_epochs.latest_epoch:
             self.leader_epochs.assign(leader_epoch, self.log_end_offset)
-        if not active.size_bytes:
-            self._durability.names_changed = True  # the file may be new
-        for batch in intake.batches:
-            active.remember(batch.base_offset)
-            active.note(
-                last_offset=batch.last_offset,
-                size_bytes=batch.size_bytes,
-                max_timestamp=batch.max_timestamp,
-                interval_bytes=interval_bytes,
-            )
+        if not active.end[1]:
+            self._parts.durability.names_changed = True  # the file may be new
         active.unsynced = True
-        self._durability.appended_bytes += size_bytes
-        self.log_end_offset = end_offset = intake.last_offset + 1
-        self.producers.apply(plan, end_offset)
+
+    def _note(self, base_offset: int, last_offset: int, size_bytes: int, max_timestamp: int) -> None:
+        """One more batch is part of the log."""
+        active = self._segments.active
+        active.remember(base_offset)
+        active.note(last_offset, size_bytes, max_timestamp, self.config.index_interval_bytes)
+        self._parts.durability.appended_bytes += size_bytes
+        self.log_end_offset = last_offset + 1
 
     def roll(self, now_ms: int) -> None:
         """Begin a new segment at the log's end; nothing when the active one is empty. KafkaError:
         KAFKA_STORAGE_ERROR.
         """
-        self._durability.check_writable()
+        self._parts.durability.check_writable()
         old = self._segments.active
         if not old.size_bytes:
             return
         new = Segment(
-            self._files,
+            self._parts.files,
             self.directory,
             self.log_end_offset,
             created_ms=now_ms,
         )
         try:
             old.complete_indexes()
-            self._snapshots.write(self.producers, self.log_end_offset)
+            self._parts.snapshots.write(self.producers, self.log_end_offset)
             new.create()
         except OSError as error:
             new.close()
-            raise self._durability.refusal(error, poisons=True) from error
+            raise self._parts.durability.refusal(error, poisons=True) from error
         old.recent = None
-        self._durability.sealed(old)
+        self._parts.durability.sealed(old)
         self._segments.add(new)
 
     # --- reading
@@ -299,10 +436,13 @@ class Log:
         if offset >= limit:
             return None
         request = ReadRequest(offset, limit, max_bytes, min_one_batch, wait)
+        segments = self._segments.all
         try:
             return read(self._segments, request)
-        except FileClosed as error:  # deleted under a reader in another thread
-            raise self._out_of_range(offset) from error
+        except FileClosed as error:  # it went under a reader in another thread
+            if self._segments.all is segments:
+                raise self._out_of_range(offset) from error
+        return self._read(offset, end_offset, max_bytes, min_one_batch, wait=wait)  # where it was, there is another one
 
     def _out_of_range(self, offset: int) -> KafkaError:
         return KafkaError(
@@ -313,28 +453,53 @@ class Log:
 
     def offset_for_time(self, timestamp_ms: int) -> TimestampOffset | None:
         """The first record that is not older than `timestamp_ms` (any thread; may wait); None when all are."""
-        return first_at_or_after(self._segments, timestamp_ms, self.log_start_offset)
+        return self._with_segments(lambda each: first_at_or_after(each, timestamp_ms, self.log_start_offset))
 
     def offset_of_max_timestamp(self) -> TimestampOffset | None:
         """The first record that has the largest timestamp of all (any thread; may wait); None when none has one."""
-        largest = largest_timestamp(self._segments, self.log_start_offset)
+        largest = self._with_segments(lambda each: largest_timestamp(each, self.log_start_offset)) or NO_TIMESTAMP
         return self.offset_for_time(largest) if largest >= 0 else None
+
+    def aborted_transactions(self, records: FileSlice, offset: int, *, wait: bool = True) -> list[AbortedTransaction]:
+        """The aborted transactions that records from `offset` on, located by a read, may belong to, by their markers.
+
+        Perhaps more than those: the end of what was located is known only as well as the index knows it. For the owner; without
+        `wait` raises WouldWait when the disk would have to be waited for. Raises KafkaError(OFFSET_OUT_OF_RANGE).
+        """
+        try:
+            return aborted_in(self._segments, records, offset, wait=wait)
+        except FileClosed as error:
+            raise self._out_of_range(offset) from error
+
+    def aborted_between(self, offset: int, end_offset: int) -> list[AbortedTransaction]:
+        """All that have a record or their marker at `offset` or behind it, and begin in front of `end_offset`. May wait."""
+        return aborted_between(self._segments.from_offset(offset), offset, end_offset)
+
+    def _with_segments(self, find: Callable[[Sequence[Segment]], T]) -> T | None:
+        """What `find` finds; again, when segments went meanwhile, among those that are there then."""
+        while True:
+            segments = self._segments.all
+            try:
+                return find(segments)
+            except FileClosed:
+                if self._segments.all is segments:
+                    return None  # the log itself is gone
 
     # --- durability
 
     def begin_flush(self) -> Flush | None:
         """Take note of all that is dirty; None when nothing is, or the log is poisoned. Then run it, then finish it."""
-        return self._durability.begin()
+        return self._parts.durability.begin()
 
     def finish_flush(self, flush: Flush, error: Exception | None = None) -> None:
         """What came of `flush.run`: nothing raised moves the recovery point, an error poisons the log
         (NoRoom does not).
         """
-        self._durability.finish(flush, error)
+        self._parts.durability.finish(flush, error)
 
     def flush(self) -> None:
         """Make everything durable now; waits for the disk. Raises the log's KafkaError when the sync fails."""
-        self._durability.run_all()
+        self._parts.durability.run_all()
 
     # --- getting shorter
 
@@ -367,10 +532,10 @@ class Log:
             return SweepResult(0, 0, 0, 0)
         try:
             self._mend_indexes()
-            count, freed_bytes = self._apply_retention(now_ms)
-            removed = self._deleted.remove_due(now_ms) if self._deleted is not None else 0
+            count, freed_bytes = (0, 0) if self._is_being_compacted else self._apply_retention(now_ms)
+            removed = self._parts.deleted.remove_due(now_ms)
         except OSError as error:
-            raise self._durability.refusal(error) from error
+            raise self._parts.durability.refusal(error) from error
         forgotten = self.producers.expire(now_ms, self.config.producer_id_expiration_ms)
         return SweepResult(count, freed_bytes, removed, forgotten)
 
@@ -380,7 +545,7 @@ class Log:
                 _log.warning("%s: its indexes do not lead to its batches and are built again", segment.log.path)
                 segment.rebuild_indexes(self.config.index_interval_bytes)
                 if segment is not self._segments.active:
-                    self._durability.sealed(segment)
+                    self._parts.durability.sealed(segment)
 
     def _apply_retention(self, now_ms: int) -> tuple[int, int]:
         ages, start = self._segments.ages(), self.log_start_offset
@@ -389,7 +554,7 @@ class Log:
             self.roll(now_ms)
         if count:
             # The old names may go only when those that stay are sure to: the log's end may be in one of them.
-            self._files.sync_directory(self.directory)
+            self._parts.files.sync_directory(self.directory)
             self._delete(self._segments.drop_first(count), now_ms)
         return count, sum(each.size_bytes for each in ages[:count])
 
@@ -397,10 +562,9 @@ class Log:
         first_offset = self._segments.first.base_offset
         if first_offset > self.log_start_offset:
             self._begin_at(first_offset)
-        self._durability.gone(gone)
-        self._deleted = self._deleted or DeletedSegments(self._files, self.directory)
-        self._deleted.add(gone, due_ms=now_ms + self.config.file_delete_delay_ms)
-        self._snapshots.drop(lambda offset: offset < first_offset)
+        self._parts.durability.gone(gone)
+        self._parts.deleted.add(gone, due_ms=now_ms + self.config.file_delete_delay_ms)
+        self._parts.snapshots.drop(lambda offset: offset < first_offset)
 
     def truncate(self, offset: int) -> None:
         """Drop everything from `offset` on, and the whole batch that holds it. Waits for the disk; durable on return.
@@ -408,19 +572,20 @@ class Log:
         The log directory's checkpoint must not promise more than `offset` by then. KafkaError(KAFKA_STORAGE_ERROR)
         poisons the log: it is not known what is left.
         """
-        self._durability.check_writable()
+        self._parts.durability.check_writable()
+        assert not self._is_being_compacted, "its owner calls that off first"
         if offset >= self.log_end_offset:
             return
         try:
             self._truncate(max(offset, self._segments.first.base_offset))
         except OSError as error:
-            leave_sync_mark(self._files, self.directory)
-            self._durability.poison(f"truncating to {offset} failed: {error}")
-            raise self._durability.refusal(error) from error
+            leave_sync_mark(self._parts.files, self.directory)
+            self._parts.durability.poison(f"truncating to {offset} failed: {error}")
+            raise self._parts.durability.refusal(error) from error
 
     def _truncate(self, offset: int) -> None:
         gone = self._segments.drop_behind(offset)
-        self._durability.gone(gone)
+        self._parts.durability.gone(gone)
         for segment in gone:
             segment.remove(Mark.LIVE)
         active = self._segments.active
@@ -428,12 +593,14 @@ class Log:
         active.unsynced = True
         self.log_end_offset = end_offset = active.next_offset
         self.log_start_offset = min(self.log_start_offset, end_offset)
-        self._durability.truncated(end_offset)
+        if self.cleaned_to is not None:
+            self.cleaned_to = min(self.cleaned_to, end_offset)
+        self._parts.durability.truncated(end_offset)
         self.leader_epochs.truncate_end(end_offset)
-        self._snapshots.drop(lambda snapshot: snapshot > end_offset)
-        rebuild_producers(self._segments, self.producers, self._snapshots, end_offset, _log.warning)
+        self._parts.snapshots.drop(lambda snapshot: snapshot > end_offset)
+        rebuild_producers(self._segments, self.producers, self._parts.snapshots, end_offset, _log.warning)
         active.log.sync()
-        self._files.replace_bytes(*self._durability.take_epochs())  # syncs the folder, too
+        self._parts.files.replace_bytes(*self._parts.durability.take_epochs())  # syncs the folder, too
 
     # --- the end
 
@@ -445,7 +612,7 @@ class Log:
         recover.
         """
         try:
-            self._durability.check_writable()
+            self._parts.durability.check_writable()
             self._settle()
         finally:
             self.release()
@@ -453,23 +620,22 @@ class Log:
     def _settle(self) -> None:
         active = self._segments.active
         try:
-            if len(self.producers) or self._snapshots.offsets:
-                self._durability.names_changed |= self._snapshots.write(self.producers, self.log_end_offset)
+            if len(self.producers) or self._parts.snapshots.offsets:
+                self._parts.durability.names_changed |= self._parts.snapshots.write(self.producers, self.log_end_offset)
             if active.size_bytes:
                 active.complete_indexes()
         except OSError as error:
-            raise self._durability.refusal(error) from error
+            raise self._parts.durability.refusal(error) from error
         if active.unsynced or active.indexes_unsynced:
-            self._durability.sealed(active)
-        self._durability.run_all()
+            self._parts.durability.sealed(active)
+        self._parts.durability.run_all()
 
     def release(self) -> None:
         """Let go of the files as they are; nothing more is written. For a log that is being deleted, or a failure."""
         for segment in self._segments:
             segment.deleted = True
             segment.close()
-        if self._deleted is not None:
-            self._deleted.close()
+        self._parts.deleted.close()
 
     def check(self) -> None:
         """Prove the invariants; AssertionError names the one that does not hold."""
@@ -479,4 +645,5 @@ class Log:
         assert self.recovery_point <= self.log_end_offset, self.recovery_point
         assert segments.active.next_offset == self.log_end_offset, segments.active
         assert self.producers.end_offset == self.log_end_offset, self.producers.end_offset
+        self.producers.check()
         assert self.dirty_bytes >= 0, self.dirty_bytes

@@ -82,6 +82,6 @@ def _decode_producer(data: bytes, at: int) -> tuple[int, Producer]:
     ) = _PRODUCER.unpack_from(data, at)
     batches: tuple[Remembered, ...] = ()
     if last_offset >= 0:
-        first_sequence = (last_sequence - offset_delta) & MAX_SEQUENCE
+        first_sequence = (last_sequence - offset_delta) & MAX_SEQUENCE if last_sequence >= 0 else NO_SEQUENCE
         batches = (Remembered(first_sequence, last_sequence, last_offset - offset_delta, last_offset, timestamp),)
     return producer_id, Producer(epoch, coordinator_epoch, timestamp, txn_first_offset, batches)

@@ -1,4 +1,4 @@
-"""Locating what a reader asks for, and finding a record by its time.
+"""Locating what a reader asks for, which of it was aborted, and finding a record by its time.
 
 Only the search by time looks into batches: the time index says from which offset on to look, the offset
 index where that is, headers say which batch has a record that late, and its records say which one it is.
@@ -7,7 +7,8 @@ All of it may run in any thread.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from typing import NamedTuple
 
 from ..protocol.record_reader import iter_records
 from .batches import Located, Place
@@ -16,14 +17,14 @@ from .files import FileClosed
 from .index import TimestampOffset
 from .segment import Segment
 from .segments import Segments
+from .txn_index import AbortedTransaction
 
 # What is in the log was accepted under the broker's own bound, which may have been another then.
 MAX_DECOMPRESSED_BYTES = 2**31 - 1
 NO_TIMESTAMP = -1
 
 
-@dataclass(frozen=True, slots=True)
-class ReadRequest:
+class ReadRequest(NamedTuple):
     """Records from `offset` on, in front of the batch that holds `end_offset`."""
 
     offset: int
@@ -81,31 +82,45 @@ def _position_of(segment: Segment, offset: int, wait: bool) -> int:
     return segment.size_bytes if place is None else place.position
 
 
-def first_at_or_after(segments: Segments, timestamp_ms: int, from_offset: int) -> TimestampOffset | None:
-    """The first record from `from_offset` on whose timestamp is at least `timestamp_ms`."""
-    for segment in segments:
-        try:
-            found = _first_in_segment(segment, timestamp_ms, from_offset)
-        except FileClosed:  # deleted under a reader in another thread: the next one is the first now
-            continue
-        if found is not None:
-            return found
-    return None
+def aborted_in(segments: Segments, records: FileSlice, offset: int, *, wait: bool) -> list[AbortedTransaction]:
+    """The aborted transactions of what was located from `offset` on. WouldWait, unless it may wait; FileClosed."""
+    run = segments.from_offset(offset)
+    for segment in run:
+        if segment.log is records.file:
+            end = records.position + records.size_bytes
+            return aborted_between(run, offset, segment.offset_behind(end, wait=wait), wait=wait)
+    raise FileClosed(records.file.path)
 
 
-def largest_timestamp(segments: Segments, from_offset: int) -> int:
-    """The largest timestamp of the batches that hold `from_offset` or lie behind it; -1 for none."""
+def aborted_between(
+    run: Iterable[Segment], offset: int, end_offset: int, *, wait: bool = True
+) -> list[AbortedTransaction]:
+    """Those that reach to `offset` or behind it and begin in front of `end_offset`; `run` begins with the offset's segment."""
+    found: list[AbortedTransaction] = []
+    for segment in run:
+        more, is_all = segment.txn_index.between(offset, end_offset, wait=wait)
+        found += more
+        if is_all:
+            break
+    return found
+
+
+def first_at_or_after(segments: Iterable[Segment], timestamp_ms: int, from_offset: int) -> TimestampOffset | None:
+    """The first record from `from_offset` on whose timestamp is at least `timestamp_ms`. FileClosed: a segment is gone."""
+    found = (_first_in_segment(segment, timestamp_ms, from_offset) for segment in segments)
+    return next((each for each in found if each is not None), None)
+
+
+def largest_timestamp(segments: Iterable[Segment], from_offset: int) -> int:
+    """The largest timestamp of the batches that hold `from_offset` or lie behind it; -1 for none. FileClosed likewise."""
     return max(_largest_in_segment(segment, from_offset) for segment in segments)
 
 
 def _largest_in_segment(segment: Segment, from_offset: int) -> int:
     if segment.next_offset <= from_offset:
         return NO_TIMESTAMP
-    try:
-        largest = segment.largest_timestamp
-        place = segment.locate(from_offset)
-    except FileClosed:  # deleted under a reader in another thread
-        return NO_TIMESTAMP
+    largest = segment.largest_timestamp
+    place = segment.locate(from_offset)
     if largest.offset >= from_offset:
         return largest.timestamp
     # The record that had it was deleted, but not its segment.

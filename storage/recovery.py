@@ -7,7 +7,8 @@
                 first fault (see `tail`)
     start       if the log ends before the offset it is said to begin with, its data is gone: it begins anew
     epochs      the leader epoch file, cut to the log; epochs found while scanning are added
-    producers   the newest snapshot that checks, then the batches behind it
+    producers   the newest snapshot that checks, then the batches behind it; after a crash the transaction
+                indexes with them (see `replay`)
 
 What the recovery point promises is that everything before it was synced, so it is not scanned: a crash
 cannot have hurt it, and what rotted there is for `check` and for readers' CRCs to find. Indexes are
@@ -24,7 +25,7 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 
 from .checkpoint import CorruptCheckpoint, EpochEntry, read_epochs
-from .config import LogConfig
+from .config import NEVER, LogConfig
 from .directory_names import TopicPartition, parse_name
 from .files import Files
 from .leader_epochs import LeaderEpochs
@@ -32,7 +33,7 @@ from .leftovers import clear_leftovers
 from .names import LEADER_EPOCH_FILE, SYNC_FAILED_FILE, Kind, Mark, file_name, parse_file_name
 from .producers import ProducerStates
 from .recovery_report import RecoveryReport
-from .replay import rebuild_producers
+from .replay import rebuild_producers, rebuild_with_indexes
 from .segment import Segment
 from .segments import Segments
 from .snapshots import Snapshots
@@ -73,6 +74,7 @@ class Loader:
     clean: bool
     recovery_point: int
     log_start_offset: int
+    cleaned_to: int | None = None
     progress: Progress | None = None
     report: RecoveryReport = field(init=False)
     names: set[str] = field(init=False)
@@ -151,16 +153,23 @@ class Loader:
             if segment.load_tail() is None:
                 segment.rebuild_indexes(self.config.index_interval_bytes)
             end_offset, segment.end = segment.next_offset, (following, segment.size_bytes)
+            if following <= self._gaps_to:
+                continue  # compaction made the hole
             if any(end_offset <= offset < following for offset in deleted):
                 gone, self.segments = self.segments[:slot], self.segments[slot:]
                 drop_segments(self.files, gone, 0, self.report)
                 return
 
+    @property
+    def _gaps_to(self) -> int:
+        """In front of it the log may have holes that compaction made, whatever the topic's policy is by now."""
+        return NEVER if self.config.compacts else self.cleaned_to or 0
+
     def _remove_deleted(self) -> None:
         """Last, for while they are there they bear witness."""
         for name in sorted(self.names):
             parsed = parse_file_name(name)
-            if name == SYNC_FAILED_FILE or (parsed is not None and parsed.mark is Mark.DELETED):
+            if name == SYNC_FAILED_FILE or (parsed is not None and parsed.mark in (Mark.DELETED, Mark.REPLACED)):
                 self.files.remove(os.path.join(self.directory, name))
                 self.report.removed_files.append(name)
 
@@ -173,6 +182,7 @@ class Loader:
             names=self.names,
             config=self.config,
             recovery_point=self.recovery_point,
+            cleaned_to=self.cleaned_to or 0,
             sync_failed=self.sync_failed,
             report=self.report,
             progress=self.progress,
@@ -246,7 +256,10 @@ class Loader:
             # Were one back after another crash, it might be of a history that the log no longer has.
             self.files.sync_directory(self.directory)
         self.report.removed_files += [file_name(offset, Kind.SNAPSHOT) for offset in gone]
-        if snapshots.offsets or not self.report.clean:
-            rebuild_producers(self.segments, producers, snapshots, end_offset, self.report.notes.append)
-            producers.expire(self.now_ms, self.config.producer_id_expiration_ms)
+        complain = self.report.notes.append
+        if not self.report.clean:
+            rebuild_with_indexes(self.segments, producers, snapshots, end_offset, self.recovery_point, complain)
+        elif snapshots.offsets:
+            rebuild_producers(self.segments, producers, snapshots, end_offset, complain)
+        producers.expire(self.now_ms, self.config.producer_id_expiration_ms)
         return producers, snapshots

@@ -24,23 +24,35 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from crc32c import crc32c
 
 from ..protocol.batch_header import BatchHeader
 from .batches import SCAN_CHUNK_BYTES, Located, Place, iter_headers, walk_to
-from .config import LogConfig
+from .config import NEVER, LogConfig
 from .file_slice import FileSlice
 from .files import Data, Files, is_disk_full
 from .index import OffsetIndex, OffsetPosition, TimeIndex, TimestampOffset
-from .names import Kind, Mark, file_name
+from .names import Kind, Mark, file_name, replaced_name
 from .recent import RecentBatches
+from .txn_index import TransactionIndex
 
 __all__ = ("FileSlice", "Segment")
 
 MAX_RELATIVE_OFFSET = 2**31 - 1
 NO_TIMESTAMP = -1
+NO_OFFSET = -1
 FILES_OF_A_SEGMENT = (Kind.OFFSET_INDEX, Kind.TIME_INDEX, Kind.TXN_INDEX, Kind.LOG)  # the log last
+
+
+class _RollLimits(NamedTuple):
+    """Beyond which numbers an append belongs into a new segment, under one config: see `should_roll`."""
+
+    config: LogConfig
+    last_offset: int
+    timestamp: int  # from the first batch's on
+    now_ms: int  # where that has none: from when the segment was made on
 
 
 class Segment:
@@ -54,6 +66,9 @@ class Segment:
         "_files",
         "_first_timestamp",
         "_largest",
+        "_limits",
+        "_mark",
+        "_txn_index",
         "base_offset",
         "created_ms",
         "deleted",
@@ -62,6 +77,7 @@ class Segment:
         "log",
         "offset_index",
         "recent",
+        "replaced_as",
         "time_index",
         "unsynced",
     )
@@ -74,6 +90,7 @@ class Segment:
         *,
         size_bytes: int = 0,
         created_ms: int,
+        mark: Mark = Mark.LIVE,
     ) -> None:
         self._files = files
         self._directory = directory
@@ -83,18 +100,24 @@ class Segment:
         self.unsynced = False
         self.deleted = False
         self.index_lies = False
-        self.log = files.open(self.path(Kind.LOG))
-        self.offset_index = OffsetIndex(files.open(self.path(Kind.OFFSET_INDEX)), base_offset)
-        self.time_index = TimeIndex(files.open(self.path(Kind.TIME_INDEX)), base_offset)
+        self._mark = mark
+        self.replaced_as = 0  # the number in its files' names once compaction has replaced it
+        self.log = files.open(self.path(Kind.LOG, mark))
+        self.offset_index = OffsetIndex(files.open(self.path(Kind.OFFSET_INDEX, mark)), base_offset)
+        self.time_index = TimeIndex(files.open(self.path(Kind.TIME_INDEX, mark)), base_offset)
         self.recent: RecentBatches | None = None  # made with the first append: most logs are idle
+        self._txn_index: TransactionIndex | None = None  # made when it is asked for: most logs have no transactions
         self._bytes_since_index = 0
         self._first_timestamp: int | None = None
+        self._limits: _RollLimits | None = None  # forgotten with whatever it was taken from
         self._largest: TimestampOffset | None = None
 
     def __repr__(self) -> str:
         return f"<Segment {self.log.path} to {self.next_offset}, {self.size_bytes} bytes>"
 
     def path(self, kind: Kind, mark: Mark = Mark.LIVE) -> str:
+        if mark is Mark.REPLACED:
+            return os.path.join(self._directory, replaced_name(self.base_offset, kind, self.replaced_as))
         return os.path.join(self._directory, file_name(self.base_offset, kind, mark))
 
     @property
@@ -104,6 +127,17 @@ class Segment:
     @property
     def size_bytes(self) -> int:
         return self.end[1]
+
+    @property
+    def txn_index(self) -> TransactionIndex:
+        """The aborted transactions whose markers are here."""
+        if self._txn_index is None:
+            self._txn_index = TransactionIndex(
+                self._files.open(self.path(Kind.TXN_INDEX, self._mark)), self.base_offset
+            )
+            if self.deleted:
+                self._txn_index.close()
+        return self._txn_index
 
     @property
     def largest_timestamp(self) -> TimestampOffset:
@@ -116,7 +150,7 @@ class Segment:
     def age_timestamp(self) -> int:
         """What `retention.ms` counts from: the largest timestamp, or when it was last written if it has none."""
         largest = self.largest_timestamp.timestamp
-        if largest >= 0 or not self.size_bytes:
+        if largest >= 0:
             return largest
         return self._files.modified_ms(self.log.path, self.created_ms)
 
@@ -134,7 +168,7 @@ class Segment:
 
     def write(self, data: Data) -> None:
         """Write batches behind the last one. Nothing else changes; after an OSError call `undo_write`."""
-        self.log.write(data, self.size_bytes)
+        self.log.write(data, self.end[1])
 
     def undo_write(self) -> None:
         """Cut off what a failed write may have left."""
@@ -144,14 +178,14 @@ class Segment:
         """The batch that is noted next was just appended: keep it in mind for readers of the tail."""
         if self.recent is None:
             self.recent = RecentBatches()
-        self.recent.add(base_offset, self.size_bytes)
+        self.recent.add(base_offset, self.end[1])
 
-    def note(self, *, last_offset: int, size_bytes: int, max_timestamp: int, interval_bytes: int) -> None:
+    def note(self, last_offset: int, size_bytes: int, max_timestamp: int, interval_bytes: int) -> None:
         """Take a batch that is in the file, directly behind the last one, into account."""
-        position = self.size_bytes
+        position = self.end[1]
         largest = self._largest or self.largest_timestamp
         if not position:
-            self._first_timestamp = max_timestamp
+            self._first_timestamp, self._limits = max_timestamp, None
         if max_timestamp > largest.timestamp:
             self._largest = largest = TimestampOffset(max_timestamp, last_offset)
         if self._bytes_since_index > interval_bytes:
@@ -162,7 +196,7 @@ class Segment:
     def _add_index_entries(self, last_offset: int, position: int, largest: TimestampOffset) -> None:
         self.offset_index.append(last_offset, position)
         self.time_index.append(largest.timestamp, largest.offset)
-        self._bytes_since_index = 0
+        self._bytes_since_index, self._limits = 0, None
         if self.offset_index.wants_write:
             self.try_write_indexes()
 
@@ -170,35 +204,46 @@ class Segment:
         self, added_bytes: int, *, max_timestamp: int, last_offset: int, now_ms: int, config: LogConfig
     ) -> bool:
         """Whether batches of `added_bytes` belong into a new segment: size, age, full indexes, offset span."""
-        size_bytes = self.size_bytes
+        size_bytes = self.end[1]
         if not size_bytes:
             return False
+        limits = self._limits
+        if limits is None or limits.config is not config:
+            limits = self._limits = self._roll_limits(config)
         return (
             size_bytes > config.segment_bytes - added_bytes
-            or last_offset - self.base_offset > MAX_RELATIVE_OFFSET
-            or self._age_ms(max_timestamp, now_ms) > config.segment_ms - self._jitter_ms(config)
-            or self.offset_index.is_full(config.segment_index_bytes)
-            or self.time_index.is_full(config.segment_index_bytes)
+            or last_offset > limits.last_offset
+            or max_timestamp > limits.timestamp
+            or now_ms > limits.now_ms
         )
+
+    def _roll_limits(self, config: LogConfig) -> _RollLimits:
+        """What does not change from append to append. A full index is an offset that every append is beyond."""
+        max_bytes = config.segment_index_bytes
+        is_full = self.offset_index.is_full(max_bytes) or self.time_index.is_full(max_bytes)
+        last_offset = NO_OFFSET if is_full else self.base_offset + MAX_RELATIVE_OFFSET
+        age_ms = config.roll_ms - self._jitter_ms(config)
+        first_timestamp = self.first_timestamp()
+        if first_timestamp >= 0:
+            return _RollLimits(config, last_offset, timestamp=first_timestamp + age_ms, now_ms=NEVER)
+        return _RollLimits(config, last_offset, timestamp=NEVER, now_ms=self.created_ms + age_ms)
 
     def _jitter_ms(self, config: LogConfig) -> int:
         """How much earlier than `segment.ms` this segment rolls, so that not all partitions do at once.
 
         Spread by the names, not by chance: the same segment rolls at the same time after a restart.
         """
-        limit_ms = min(config.segment_jitter_ms, config.segment_ms)
+        limit_ms = min(config.segment_jitter_ms, config.roll_ms)
         if limit_ms <= 0:
             return 0
         return crc32c(f"{os.path.basename(self._directory)} {self.base_offset}".encode()) % limit_ms
 
-    def _age_ms(self, max_timestamp: int, now_ms: int) -> int:
-        """From the first batch's timestamp to the newest's; the time since it was made when there is none."""
+    def first_timestamp(self) -> int:
+        """The largest timestamp of the first batch, -1 for none (any thread; may wait)."""
         if self._first_timestamp is None:
             first_batch = next(self.headers(0), None)
             self._first_timestamp = first_batch.header.max_timestamp if first_batch else NO_TIMESTAMP
-        if self._first_timestamp >= 0:
-            return max_timestamp - self._first_timestamp
-        return now_ms - self.created_ms
+        return self._first_timestamp
 
     # --- its indexes
 
@@ -216,13 +261,31 @@ class Segment:
             return False
         return True
 
+    def try_write_txn_index(self) -> None:
+        """As `try_write_indexes`; but no flush is done before what waits is written (see `replay`)."""
+        try:
+            self.write_txn_index()
+        except OSError as error:
+            if not is_disk_full(error):
+                raise
+
+    def write_txn_index(self) -> None:
+        """Put the aborted transactions that wait for room into their file. OSError leaves them waiting."""
+        if self._txn_index is not None:
+            self._txn_index.write()
+
+    def sync_txn_index(self) -> None:
+        """Have the written ones on the disk (any thread, as `sync_with_indexes`). OSError: they are not."""
+        if self._txn_index is not None:
+            self._txn_index.sync()
+
     def complete_indexes(self) -> None:
         """Note the largest timestamp last, and have both files: one that is absent would be built again. OSError."""
         largest = self.largest_timestamp
         self.time_index.append(largest.timestamp, largest.offset)
-        for kind, index in ((Kind.TIME_INDEX, self.time_index), (Kind.OFFSET_INDEX, self.offset_index)):
+        for index in (self.time_index, self.offset_index):
             index.write()
-            if not self._files.exists(self.path(kind)):
+            if not self._files.exists(index.file.path):
                 index.file.truncate(0)
 
     def try_complete_indexes(self) -> None:
@@ -253,14 +316,15 @@ class Segment:
 
     @property
     def indexes_unsynced(self) -> bool:
-        return self.offset_index.unsynced or self.time_index.unsynced
+        txn_index = self._txn_index
+        return self.offset_index.unsynced or self.time_index.unsynced or (txn_index is not None and txn_index.unsynced)
 
     def rewind(self, position: int) -> None:
         """Forget what is known from the batch at `position` on, which begins the file or is named by an index entry.
 
         The bytes stay; `note` takes them into account again.
         """
-        self.recent, self._bytes_since_index = None, 0
+        self.recent, self._bytes_since_index, self._limits = None, 0, None
         if not position:
             self.offset_index.reset()
             self.time_index.reset()
@@ -289,12 +353,7 @@ class Segment:
 
     def note_header(self, header: BatchHeader, interval_bytes: int) -> None:
         """As `note`, from a header that was read."""
-        self.note(
-            last_offset=header.last_offset,
-            size_bytes=header.size_bytes,
-            max_timestamp=header.max_timestamp,
-            interval_bytes=interval_bytes,
-        )
+        self.note(header.last_offset, header.size_bytes, header.max_timestamp, interval_bytes)
 
     def load_tail(self) -> int | None:
         """Walk from the last index entries to the end: sets `next_offset` and the largest timestamp.
@@ -343,6 +402,17 @@ class Segment:
             self.index_lies = True
         return walk_to(read, 0, end, offset)[1]
 
+    def offset_behind(self, position: int, *, wait: bool = True) -> int:
+        """An offset that is behind every record in front of `position`, by the index: at most one interval too far.
+
+        Without `wait` raises WouldWait instead of waiting for the disk.
+        """
+        next_offset, size_bytes = self.end
+        if position >= size_bytes or self.index_lies:
+            return next_offset
+        entry = self.offset_index.at_or_behind(position, wait=wait)
+        return next_offset if entry is None else entry.offset
+
     # --- getting shorter
 
     def truncate(self, offset: int) -> None:
@@ -353,9 +423,10 @@ class Segment:
         self.recent = None
         self.offset_index.truncate(place.base_offset)
         self.time_index.truncate(place.base_offset)
+        self.txn_index.truncate(place.base_offset)
         self.log.truncate(place.position)
         self.end = (place.base_offset, place.position)
-        self._bytes_since_index = 0
+        self._bytes_since_index, self._limits = 0, None
         if not place.position:
             self._first_timestamp = None
         if self.load_tail() is None:
@@ -363,17 +434,33 @@ class Segment:
 
     def mark_deleted(self) -> None:
         """Rename all files so that the next opening does not take them for the log's. Readers go on."""
+        self._put_away(Mark.DELETED)
+
+    def mark_replaced(self, number: int) -> None:
+        """As `mark_deleted`, for a segment whose base offset another one takes over. `number` is new in this log."""
+        self.replaced_as = number
+        self._put_away(Mark.REPLACED)
+
+    def _put_away(self, mark: Mark) -> None:
         self.deleted = True
-        self.offset_index.close()
-        self.time_index.close()
+        self._close_indexes()
         for kind in FILES_OF_A_SEGMENT:
-            path, doomed = self.path(kind), self.path(kind, Mark.DELETED)
+            path, doomed = self.path(kind), self.path(kind, mark)
             if not self._files.exists(path):
                 continue
             if kind is Kind.LOG:
                 self.log.rename(doomed)
             else:
                 self._files.rename(path, doomed)
+
+    def rename(self, mark: Mark) -> None:
+        """Give all files the names with that mark; readers go on."""
+        self.offset_index.file.rename(self.path(Kind.OFFSET_INDEX, mark))
+        self.time_index.file.rename(self.path(Kind.TIME_INDEX, mark))
+        if self._files.exists(self.path(Kind.TXN_INDEX, self._mark)):
+            self.txn_index.file.rename(self.path(Kind.TXN_INDEX, mark))
+        self.log.rename(self.path(Kind.LOG, mark))
+        self._mark = mark
 
     def remove(self, mark: Mark) -> None:
         """Close and remove all files, under the names they have now."""
@@ -382,7 +469,20 @@ class Segment:
         for kind in FILES_OF_A_SEGMENT:
             self._files.remove(self.path(kind, mark))
 
+    def remove_put_away(self) -> None:
+        """Close and remove the files of a segment that was marked deleted or replaced. What took its name stays."""
+        if self.replaced_as:
+            self.remove(Mark.REPLACED)
+            return
+        self.remove(Mark.DELETED)
+        self.remove(Mark.LIVE)  # where the renaming failed
+
     def close(self) -> None:
         self.log.close()
+        self._close_indexes()
+
+    def _close_indexes(self) -> None:
         self.offset_index.close()
         self.time_index.close()
+        if self._txn_index is not None:
+            self._txn_index.close()

@@ -9,6 +9,7 @@ torn does not check and is passed over.
 from __future__ import annotations
 
 import os
+from bisect import bisect_right
 from collections.abc import Callable
 
 from . import producer_snapshot
@@ -54,17 +55,15 @@ class Snapshots:
         self._unsynced = []
         return paths
 
-    def restore(self, producers: ProducerStates, complain: Callable[[str], None]) -> None:
-        """Set `producers` to the newest snapshot that checks. Damaged ones are told of and removed."""
-        while self.offsets:
-            newest = self.offsets[-1]
+    def restore(self, producers: ProducerStates, up_to: int, complain: Callable[[str], None]) -> None:
+        """Set `producers` to the newest snapshot not behind `up_to` that checks. Damaged ones are told of and removed."""
+        while (count := bisect_right(self.offsets, up_to)) > 0:
+            newest = self.offsets[count - 1]
             entries = self._read(newest, complain)
             if entries is None:
                 self.drop(lambda offset: offset == newest)  # noqa: B023 - called at once
                 continue
-            for producer_id, producer in entries:
-                producers.restore(producer_id, producer)
-            producers.end_offset = newest
+            producers.restore(entries, newest)
             return
 
     def drop_damaged(self, complain: Callable[[str], None]) -> list[int]:
@@ -78,6 +77,13 @@ class Snapshots:
         except producer_snapshot.CorruptSnapshot as error:
             complain(f"{path} {error}: not used")
             return None
+
+    def forget(self, goes: Callable[[int], bool]) -> list[str]:
+        """As `drop`, but leaves the removing to the caller: returns the paths."""
+        gone = [offset for offset in self.offsets if goes(offset)]
+        self.offsets = [offset for offset in self.offsets if offset not in gone]
+        self._unsynced = [offset for offset in self._unsynced if offset not in gone]
+        return [self.path(offset) for offset in gone]
 
     def drop(self, goes: Callable[[int], bool]) -> list[int]:
         """Remove the files of the offsets for which `goes` is true; returns these."""

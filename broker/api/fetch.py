@@ -35,6 +35,7 @@ from ...protocol.fetch import (
 from ...protocol.messages import RequestHeader
 from ...protocol.produce import TopicKey
 from ...storage.batches import WouldWait
+from ...storage.log import FileSlice
 from ..fetch_sessions import FetchContext, SessionRefused
 from ..partition import NOT_ASKED, Partition
 from ..replies import framed_parts
@@ -133,6 +134,7 @@ class _Fetch:
             [each for each in partitions if each is not None],
             wanted_bytes=self._request.min_bytes - self._size_bytes,
             max_wait_ms=self._request.max_wait_ms,
+            committed=self._request.isolation_level == READ_COMMITTED,
             fire=self._look_again,
         )
         self._reply.abandoned = wait.cancel
@@ -188,11 +190,7 @@ class _Fetch:
             if partition in self._unreadable:
                 raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, partition.name)
             self._cold = partition, wanted
-            records = partition.read(
-                wanted.fetch_offset,
-                max_bytes=max(0, min(wanted.max_bytes, left)),
-                min_one_batch=self._size_bytes == 0,
-            )
+            records = self._locate_records(partition, wanted, left, answer)
         except KafkaError as error:
             self._unhappy = True
             return self._refusal(partition, wanted.index, error.code), 0
@@ -200,6 +198,18 @@ class _Fetch:
             return answer, 0
         answer.records = records
         return answer, records.size_bytes
+
+    def _locate_records(
+        self, partition: Partition, wanted: FetchPartition, left: int, answer: FetchAnswer
+    ) -> FileSlice | None:
+        """What there is for the reader; for one of committed records the answer is told what of it was aborted, too."""
+        offset, max_bytes = wanted.fetch_offset, max(0, min(wanted.max_bytes, left))
+        min_one_batch = self._size_bytes == 0
+        if answer.aborted is None:
+            return partition.read(offset, max_bytes=max_bytes, min_one_batch=min_one_batch)
+        records, aborted = partition.read_committed(offset, max_bytes=max_bytes, min_one_batch=min_one_batch)
+        answer.aborted = [(each.producer_id, each.first_offset) for each in aborted]
+        return records
 
     def _refusal(self, partition: Partition, index: int, code: ErrorCode) -> FetchAnswer:
         answer = FetchAnswer(index, code)

@@ -1,8 +1,10 @@
 """ListOffsets: the offset at an end of the log, at a time, or of the largest timestamp.
 
-    -1 latest (to read_committed consumers: the last stable offset)   -2 earliest
+    -1 latest   -2 earliest
     -3 largest timestamp (KIP-734)      -4 earliest local (KIP-405)   -5 latest tiered, -6 earliest pending upload
     t >= 0: the first record at or after t
+
+To consumers of committed records the log ends at its last stable offset: nothing behind it is found.
 
 A log that is only local has its local start where it starts, and nothing tiered. A search by time reads the index and may
 read records, so it is done by a thread; the ends are known without.
@@ -79,8 +81,8 @@ def _is_known(timestamp: int, version: int) -> bool:
 async def _find(partition: Partition, timestamp: int, isolation_level: int) -> tuple[int, int, int]:
     """(timestamp, offset, leader epoch), each -1 where there is none."""
     log = partition.log
+    end = partition.last_stable_offset if isolation_level == READ_COMMITTED else partition.high_watermark
     if timestamp == LATEST:
-        end = partition.last_stable_offset if isolation_level == READ_COMMITTED else partition.high_watermark
         return UNKNOWN, end, partition.leader_epoch
     if timestamp in (EARLIEST, EARLIEST_LOCAL):
         return UNKNOWN, log.log_start_offset, partition.epochs.epoch_for_offset(log.log_start_offset)
@@ -90,7 +92,7 @@ async def _find(partition: Partition, timestamp: int, isolation_level: int) -> t
         found = await asyncio.to_thread(log.offset_of_max_timestamp)
     else:
         found = await asyncio.to_thread(log.offset_for_time, timestamp)
-    if found is None:
+    if found is None or found.offset >= end:
         return UNKNOWN, UNKNOWN, UNKNOWN
     return found.timestamp, found.offset, partition.epochs.epoch_for_offset(found.offset)
 

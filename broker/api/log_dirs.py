@@ -1,4 +1,7 @@
-"""DescribeLogDirs: the log directory, how full its disk is, and how large the partitions in it are."""
+"""DescribeLogDirs: the log directory, how full its disk is, and how large the partitions in it are.
+
+There is one directory, so AlterReplicaLogDirs finds each partition where it shall be, or is refused.
+"""
 
 from __future__ import annotations
 
@@ -61,4 +64,27 @@ def _disk_bytes(directory: str) -> tuple[int, int]:
     return usage.total, usage.free
 
 
-HANDLERS: dict[ApiKey, Handler] = {ApiKey.DESCRIBE_LOG_DIRS: describe_log_dirs}
+def alter_replica_log_dirs(broker: Broker, context: RequestContext, request: Message) -> Message:
+    """Of a partition named twice the last directory counts, as in Kafka."""
+    wanted = {
+        (topic.name, index): each.path for each in request.dirs for topic in each.topics for index in topic.partitions
+    }
+    results: dict[str, list[Message]] = {}
+    for (topic, index), path in wanted.items():
+        code = _move(broker, topic, index, path)
+        results.setdefault(topic, []).append(Message(partition_index=index, error_code=code))
+    return Message(results=[Message(topic_name=topic, partitions=partitions) for topic, partitions in results.items()])
+
+
+def _move(broker: Broker, topic: str, index: int, path: str) -> ErrorCode:
+    if path != str(broker.config.data_directory.absolute()):
+        return ErrorCode.LOG_DIR_NOT_FOUND
+    if broker.partitions.find(topic, index) is None:
+        return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+    return ErrorCode.NONE
+
+
+HANDLERS: dict[ApiKey, Handler] = {
+    ApiKey.DESCRIBE_LOG_DIRS: describe_log_dirs,
+    ApiKey.ALTER_REPLICA_LOG_DIRS: alter_replica_log_dirs,
+}

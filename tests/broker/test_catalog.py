@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 from ottla.broker.catalog import Catalog, Topic
 from ottla.broker.catalog_records import (
     CatalogRecord,
+    ClientQuotasChanged,
     ClusterFormed,
     ConfigResource,
     ConfigsChanged,
@@ -28,7 +30,15 @@ from ottla.broker.catalog_records import (
     decode_record,
     encode_record,
 )
-from support.catalog_strategies import OTHER_RESOURCES, change_maps, config_maps, names, partition_tuples
+from support.catalog_strategies import (
+    OTHER_RESOURCES,
+    change_maps,
+    config_maps,
+    names,
+    partition_tuples,
+    quota_changes,
+    quota_entities,
+)
 
 
 def state_of(catalog: Catalog) -> dict[str, Any]:
@@ -44,6 +54,7 @@ def state_of(catalog: Catalog) -> dict[str, Any]:
         "configs": resources,
         "next producer id": catalog.next_producer_id,
         "features": dict(catalog.feature_levels),
+        "quotas": {entity: dict(quotas) for entity, quotas in catalog.client_quotas.items()},
     }
 
 
@@ -65,6 +76,7 @@ class Twin:
             "configs": {},
             "next producer id": 0,
             "features": {},
+            "quotas": {},
         }
 
     def topic_of(self, topic_id: UUID) -> str:
@@ -136,7 +148,7 @@ class CatalogMachine(RuleBasedStateMachine):
         if not configs:
             del self.twin.state["configs"][int(resource), name]
 
-    def _change(self, configs: dict[str, str], changes: dict[str, str | None]) -> None:
+    def _change(self, configs: dict[str, Any], changes: Mapping[str, Any]) -> None:
         for name, value in changes.items():
             if value is None:
                 configs.pop(name, None)
@@ -162,10 +174,15 @@ class CatalogMachine(RuleBasedStateMachine):
     @rule(name=names, level=st.integers(0, 3))
     def set_feature(self, name: str, level: int) -> None:
         self.apply(FeatureLevelSet(name, level))
-        if level:
-            self.twin.state["features"][name] = level
-        else:
-            self.twin.state["features"].pop(name, None)
+        self.twin.state["features"][name] = level
+
+    @rule(entity=quota_entities, changes=quota_changes)
+    def change_quotas(self, entity: dict[str, str | None], changes: dict[str, float | None]) -> None:
+        self.apply(ClientQuotasChanged(entity, changes))
+        quotas = self.twin.state["quotas"].setdefault(tuple(entity.items()), {})
+        self._change(quotas, changes)
+        if not quotas:
+            del self.twin.state["quotas"][tuple(entity.items())]
 
     @rule(kind=st.integers(100, 120))
     def meet_something_newer(self, kind: int) -> None:

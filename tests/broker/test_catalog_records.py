@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ottla.broker.catalog_records import (
     CatalogRecord,
+    ClientQuotasChanged,
     ClusterFormed,
     ConfigResource,
     ConfigsChanged,
@@ -41,6 +42,10 @@ GOLDEN: list[tuple[CatalogRecord, str]] = [
     (ConfigsChanged(ConfigResource.BROKER, "1", {"a": "b", "c": None}), "95140004a13182a161a162a163c0"),
     (ProducerIdsAllocated(1, 3000), "941e0001cd0bb8"),
     (FeatureLevelSet("f", 2), "942800a16602"),
+    (
+        ClientQuotasChanged({"client-id": None, "user": "u"}, {"k": 2.5, "l": None}),
+        "94320082a9636c69656e742d6964c0a475736572a17582a16bcb4004000000000000a16cc0",
+    ),
 ]
 
 

@@ -22,7 +22,7 @@ def test_kafkas_bytes_are_understood_and_written_the_same() -> None:
     assert (producer.epoch, producer.coordinator_epoch, producer.txn_first_offset) == (0, -1, -1)
     assert producer.last_sequence == 4
     states = ProducerStates("t-0")
-    states.restore(producer_id, producer)
+    states.restore([(producer_id, producer)], 5)
     assert encode(states) == KAFKAS
 
 
@@ -50,7 +50,7 @@ def test_what_is_written_is_read(producers: dict[int, Producer], sequence: int) 
     states = ProducerStates("t-0")
     for producer_id, producer in producers.items():
         last = Remembered(sequence, (sequence + 4) & (2**31 - 1), 100, 104, producer.last_timestamp)
-        states.restore(producer_id, producer._replace(batches=(last,)))
+        states.restore([(producer_id, producer._replace(batches=(last,)))], 105)
     assert dict(decode(encode(states))) == dict(states)
 
 

@@ -10,12 +10,15 @@ from ottla.protocol.errors import ErrorCode, KafkaError
 from ottla.protocol.record_reader import ControlType, EndTxnMarker
 from ottla.storage.producers import (
     MAX_SEQUENCE,
+    NO_OFFSET,
     REMEMBERED_BATCHES,
     ProducedBatch,
     ProducerStates,
     Remembered,
+    TransactionEnd,
     add_to_sequence,
 )
+from ottla.storage.txn_index import AbortedTransaction
 
 ID = 7
 
@@ -167,3 +170,123 @@ def test_a_producer_that_retries_within_five_is_never_refused_and_never_written_
         assert append(states, fresh) is None
         appended.append(fresh)
         offset, sequence = offset + count, add_to_sequence(sequence, count)
+
+
+def end(states: ProducerStates, kind: ControlType, offset: int, **of: int) -> AbortedTransaction | None:
+    """Write a marker: of producer ID, epoch 0, coordinator epoch 0 and protocol version 1, unless said otherwise."""
+    marker = EndTxnMarker(kind, of.get("coordinator_epoch", 0))
+    ends = TransactionEnd(of.get("producer_id", ID), of.get("epoch", 0), marker, of.get("version", 1), 200)
+    plan, aborted = states.plan_end(ends, offset)
+    states.apply(plan, offset + 1)
+    return aborted
+
+
+def end_refusal(states: ProducerStates, **of: int) -> ErrorCode:
+    with pytest.raises(KafkaError) as caught:
+        end(states, ControlType.ABORT, 50, **of)
+    return caught.value.code
+
+
+def test_what_is_aborted_is_told_from_the_first_record_to_the_marker() -> None:
+    states = ProducerStates("t-0")
+    append(states, produced(0, 20, count=3, attributes=TRANSACTIONAL_BIT))
+    append(states, produced(3, 23, attributes=TRANSACTIONAL_BIT))
+    assert end(states, ControlType.ABORT, 24) == AbortedTransaction(ID, 20, 24, 25)
+    assert states.first_open_offset is None
+
+
+def test_what_is_committed_or_has_no_records_here_is_not_told() -> None:
+    states = ProducerStates("t-0")
+    append(states, produced(0, 20, attributes=TRANSACTIONAL_BIT))
+    assert end(states, ControlType.COMMIT, 21) is None
+    assert end(states, ControlType.ABORT, 22) is None
+
+
+def test_an_abort_behind_another_open_transaction_notes_that_nothing_behind_that_one_is_stable() -> None:
+    states = ProducerStates("t-0")
+    append(states, produced(0, 20, attributes=TRANSACTIONAL_BIT))
+    append(states, produced(0, 21, attributes=TRANSACTIONAL_BIT)._replace(producer_id=8))
+    append(states, produced(0, 22, attributes=TRANSACTIONAL_BIT)._replace(producer_id=9))
+    assert end(states, ControlType.ABORT, 23, producer_id=9) == AbortedTransaction(9, 22, 23, 20)
+    assert end(states, ControlType.ABORT, 24) == AbortedTransaction(ID, 20, 24, 21)
+    states.check()
+
+
+def test_an_old_producer_epoch_ends_nothing() -> None:
+    states = ProducerStates("t-0")
+    append(states, produced(0, 20, epoch=3, attributes=TRANSACTIONAL_BIT))
+    assert end_refusal(states, epoch=2) is ErrorCode.INVALID_PRODUCER_EPOCH
+    assert states.first_open_offset == 20
+
+
+def test_an_old_coordinator_ends_nothing() -> None:
+    states = ProducerStates("t-0")
+    end(states, ControlType.ABORT, 20, coordinator_epoch=5)
+    append(states, produced(0, 21, attributes=TRANSACTIONAL_BIT))
+    assert end_refusal(states, coordinator_epoch=4) is ErrorCode.TRANSACTION_COORDINATOR_FENCED
+
+
+def test_in_version_two_a_marker_of_the_transactions_own_epoch_is_a_late_one_of_an_earlier_transaction() -> None:
+    states = ProducerStates("t-0")
+    append(states, produced(0, 20, epoch=3, attributes=TRANSACTIONAL_BIT))
+    assert end_refusal(states, epoch=3, version=2) is ErrorCode.INVALID_PRODUCER_EPOCH
+    assert end(states, ControlType.ABORT, 21, epoch=4, version=2) == AbortedTransaction(ID, 20, 21, 22)
+    assert end(states, ControlType.ABORT, 22, epoch=4, version=2) is None  # a repetition, with nothing open
+
+
+def test_a_marker_of_a_newer_epoch_fences_whoever_writes_with_the_old_one() -> None:
+    states = ProducerStates("t-0")
+    append(states, produced(0, 20, attributes=TRANSACTIONAL_BIT))
+    end(states, ControlType.ABORT, 21, epoch=1)
+    assert refusal(states, produced(1, 22, attributes=TRANSACTIONAL_BIT)) is ErrorCode.INVALID_PRODUCER_EPOCH
+
+
+def test_a_coordinators_batch_has_no_sequence_and_is_never_a_duplicate() -> None:
+    states = ProducerStates("t-0")
+    for offset in (20, 22):
+        assert append(states, produced(-1, offset, count=2, attributes=TRANSACTIONAL_BIT)) is None
+    producer = states.get(ID)
+    assert producer is not None
+    assert (producer.txn_first_offset, producer.last_sequence) == (20, -1)
+
+
+def test_a_transaction_begins_only_while_its_verification_holds() -> None:
+    states = ProducerStates("t-0")
+    asked = states.verifications.begin(ID, 0, 0, bumps_epoch=False, now_ms=0)
+    end(states, ControlType.ABORT, 20)
+    first = produced(0, 21, attributes=TRANSACTIONAL_BIT)
+    with pytest.raises(KafkaError) as caught:
+        states.plan([first], asked)
+    assert caught.value.code is ErrorCode.INVALID_TXN_STATE
+    asked = states.verifications.begin(ID, 0, 0, bumps_epoch=False, now_ms=0)
+    plan = states.plan([first], asked)
+    assert isinstance(plan, dict)
+    states.apply(plan, 22)
+    assert states.has_open_transaction(ID, 0)
+    assert states.verifications.get(ID) is None
+
+
+def test_a_later_batch_waits_for_the_first_that_asked() -> None:
+    states = ProducerStates("t-0")
+    states.verifications.begin(ID, 3, 0, bumps_epoch=False, now_ms=0)
+    assert refusal(states, produced(4, 20, attributes=TRANSACTIONAL_BIT)) is ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
+    assert append(states, produced(3, 20, attributes=TRANSACTIONAL_BIT)) is None
+
+
+def test_in_version_two_an_unknown_producer_begins_at_zero() -> None:
+    states = ProducerStates("t-0")
+    states.verifications.begin(ID, 3, 0, bumps_epoch=True, now_ms=0)
+    assert refusal(states, produced(3, 20, attributes=TRANSACTIONAL_BIT)) is ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
+
+
+def test_a_snapshots_producers_come_back_with_what_is_open_in_order() -> None:
+    states = ProducerStates("t-0")
+    append(states, produced(0, 20, attributes=TRANSACTIONAL_BIT)._replace(producer_id=8))
+    append(states, produced(0, 21, attributes=TRANSACTIONAL_BIT))
+    again = ProducerStates("t-0")
+    again.restore(reversed(list(states)), 22)
+    again.check()
+    assert again.first_open_offset == 20
+    assert end(again, ControlType.COMMIT, 22, producer_id=8) is None
+    assert again.first_open_offset == 21
+    assert [p.txn_first_offset for i, p in again if i == 8] == [NO_OFFSET]

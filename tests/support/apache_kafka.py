@@ -34,12 +34,12 @@ import socket
 import struct
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import pytest
+Test = Callable[..., Any]
 
 KAFKA_VERSION = "4.3.1"
 POM = Path(__file__).parent / "apache-kafka" / "pom.xml"
@@ -90,10 +90,13 @@ def java_present() -> bool:
     return why_java_is_absent() is None
 
 
-def needs_java(test: Callable[..., Any]) -> Callable[..., Any]:
+def needs_java(test: Test) -> Test:
     """Decorator: the `java` marker, and a skip with the reason where Apache Kafka cannot run."""
+    import pytest  # not above: the benchmarks start brokers without it
+
     reason = why_java_is_absent()
-    return pytest.mark.java(pytest.mark.skipif(reason is not None, reason=reason or "")(test))
+    marked: Test = pytest.mark.java(pytest.mark.skipif(reason is not None, reason=reason or "")(test))
+    return marked
 
 
 def _java_major(version_output: str) -> int | None:
@@ -136,9 +139,11 @@ def _class_path_file() -> Path:
     return cache / "ottla-tests" / f"kafka-{hashlib.sha256(POM.read_bytes()).hexdigest()[:12]}.classpath"
 
 
-def java_command(main_class: str, *arguments: str, heap: str = "256m") -> list[str]:
+def java_command(
+    main_class: str, *arguments: str, heap: str = "256m", jvm_flags: Sequence[str] = JVM_FLAGS
+) -> list[str]:
     """The command line that runs one of Kafka's classes, for those who start the process themselves."""
-    return ["java", f"-Xmx{heap}", *JVM_FLAGS, "-cp", class_path(), main_class, *arguments]
+    return ["java", f"-Xmx{heap}", *jvm_flags, "-cp", class_path(), main_class, *arguments]
 
 
 def run_tool(
@@ -179,12 +184,20 @@ class ApacheKafka:
     `setpriv` exists (Linux) the JVM dies with the test process, however that ends.
     """
 
-    def __init__(self, directory: Path, settings: Mapping[str, str] | None = None, *, heap: str = "512m") -> None:
+    def __init__(
+        self,
+        directory: Path,
+        settings: Mapping[str, str] | None = None,
+        *,
+        heap: str = "512m",
+        jvm_flags: Sequence[str] = JVM_FLAGS,
+    ) -> None:
         self.directory = directory
         self.log_directory = directory / "data"
         self.port, self._controller_port = free_ports(2)
         self._settings = dict(settings or {})
         self._heap = heap
+        self._jvm_flags = tuple(jvm_flags)
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -216,14 +229,19 @@ class ApacheKafka:
     def start(self, *, timeout_s: float = 60) -> None:
         """Format the storage if it is new, start the node; return when it answers and lists itself."""
         assert self._process is None, "already started"
+        properties = self.format()
+        command = [*_die_with_parent(), *self._java_command("kafka.Kafka", str(properties))]
+        with self._output_file.open("ab") as output:
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
+        self._wait_until_it_answers(time.monotonic() + timeout_s)
+
+    def format(self) -> Path:
+        """Write the properties, whose path is returned, and format the storage if it is new."""
         self.directory.mkdir(parents=True, exist_ok=True)
         properties = self._write_properties()
         if not (self.log_directory / "meta.properties").exists():
             run_tool("kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(properties), *FEATURES)
-        command = [*_die_with_parent(), *java_command("kafka.Kafka", str(properties), heap=self._heap)]
-        with self._output_file.open("ab") as output:
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
-        self._wait_until_it_answers(time.monotonic() + timeout_s)
+        return properties
 
     def stop(self, *, timeout_s: float = 30) -> None:
         """Clean shutdown; after `timeout_s` a hard kill.  Returns when the process is gone."""
@@ -240,6 +258,9 @@ class ApacheKafka:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+    def _java_command(self, main_class: str, *arguments: str) -> list[str]:
+        return java_command(main_class, *arguments, heap=self._heap, jvm_flags=self._jvm_flags)
 
     @property
     def _output_file(self) -> Path:

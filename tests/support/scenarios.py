@@ -104,6 +104,7 @@ class Step:
     later: bool = False
     lenient: bool = False  # drop fields the version does not have
     notes: frozenset[str] = frozenset()  # named normalisations (see tests/wire/normal.py)
+    until: tuple[str, JSON] | None = None  # ask again until the answer has this value at this path
 
 
 def call(api: Api, version: int, label: str = "", /, *, keep: Mapping[str, str] | None = None, **fields: Any) -> Step:
@@ -159,6 +160,22 @@ class Family:
 
 
 COORDINATOR_LOAD_IN_PROGRESS = 14
+NO_COORDINATOR = frozenset({COORDINATOR_LOAD_IN_PROGRESS, 15, 16})
+OF_GROUPS = frozenset(
+    {
+        Api.OFFSET_COMMIT,
+        Api.OFFSET_FETCH,
+        Api.FIND_COORDINATOR,
+        Api.JOIN_GROUP,
+        Api.HEARTBEAT,
+        Api.LEAVE_GROUP,
+        Api.SYNC_GROUP,
+        Api.DESCRIBE_GROUPS,
+        Api.LIST_GROUPS,
+        Api.DELETE_GROUPS,
+        Api.OFFSET_DELETE,
+    }
+)
 PATIENCE_S = 0.1
 
 # --- running ----------------------------------------------------------------------------------------------
@@ -223,10 +240,29 @@ def may_create_topics(step: Step) -> bool:
 
 
 def is_still_loading(exchange: Exchange) -> bool:
-    """A broker just started that asks to come back for producer ids."""
-    if exchange.step.api != Api.INIT_PRODUCER_ID:
+    """A broker just started that asks to come back: for producer ids, or because its coordinators are not there yet."""
+    if exchange.step.api == Api.INIT_PRODUCER_ID:
+        return (exchange.decoded() or {}).get("error_code") == COORDINATOR_LOAD_IN_PROGRESS
+    return exchange.step.api in OF_GROUPS and _has_error(exchange.decoded(), NO_COORDINATOR)
+
+
+def has_come_to_be(exchange: Exchange) -> bool:
+    """Whether the step waits for nothing, or finds it: what another connection asked for happens in its own time."""
+    if exchange.step.until is None:
+        return True
+    path, value = exchange.step.until
+    with contextlib.suppress(LookupError, TypeError):
+        return bool(at_path(exchange.decoded(), path) == value)
+    return False
+
+
+def _has_error(value: JSON, codes: frozenset[int]) -> bool:
+    """Whether a message has one of these codes anywhere."""
+    if isinstance(value, list):
+        return any(_has_error(each, codes) for each in value)
+    if not isinstance(value, dict):
         return False
-    return (exchange.decoded() or {}).get("error_code") == COORDINATOR_LOAD_IN_PROGRESS
+    return value.get("error_code") in codes or any(_has_error(each, codes) for each in value.values())
 
 
 class Runner:
@@ -265,7 +301,7 @@ class Runner:
             connection = connections[step.on] = Connection(self._port)
         exchange = Exchange(step, build(step, self._known, correlation_id), None, False)
         self._exchange(exchange, connection)
-        while exchange.response is not None and is_still_loading(exchange):
+        while exchange.response is not None and (is_still_loading(exchange) or not has_come_to_be(exchange)):
             time.sleep(PATIENCE_S)
             self._exchange(exchange, connection)
         if exchange.closed:

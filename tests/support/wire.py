@@ -23,7 +23,15 @@ class Api(IntEnum):
     FETCH = 1
     LIST_OFFSETS = 2
     METADATA = 3
+    OFFSET_COMMIT = 8
+    OFFSET_FETCH = 9
     FIND_COORDINATOR = 10
+    JOIN_GROUP = 11
+    HEARTBEAT = 12
+    LEAVE_GROUP = 13
+    SYNC_GROUP = 14
+    DESCRIBE_GROUPS = 15
+    LIST_GROUPS = 16
     API_VERSIONS = 18
     CREATE_TOPICS = 19
     DELETE_TOPICS = 20
@@ -32,10 +40,22 @@ class Api(IntEnum):
     OFFSET_FOR_LEADER_EPOCH = 23
     DESCRIBE_CONFIGS = 32
     ALTER_CONFIGS = 33
+    ALTER_REPLICA_LOG_DIRS = 34
     DESCRIBE_LOG_DIRS = 35
     CREATE_PARTITIONS = 37
+    DELETE_GROUPS = 42
+    ELECT_LEADERS = 43
     INCREMENTAL_ALTER_CONFIGS = 44
+    OFFSET_DELETE = 47
+    ALTER_PARTITION_REASSIGNMENTS = 45
+    LIST_PARTITION_REASSIGNMENTS = 46
+    DESCRIBE_CLIENT_QUOTAS = 48
+    ALTER_CLIENT_QUOTAS = 49
+    DESCRIBE_QUORUM = 55
+    UPDATE_FEATURES = 57
     DESCRIBE_CLUSTER = 60
+    DESCRIBE_PRODUCERS = 61
+    LIST_CONFIG_RESOURCES = 74
     DESCRIBE_TOPIC_PARTITIONS = 75
 
 
@@ -45,6 +65,15 @@ VERSIONS: dict[Api, range] = {
     Api.FETCH: range(4, 19),
     Api.LIST_OFFSETS: range(1, 12),
     Api.METADATA: range(14),
+    Api.OFFSET_COMMIT: range(2, 11),
+    Api.OFFSET_FETCH: range(1, 11),
+    Api.FIND_COORDINATOR: range(7),
+    Api.JOIN_GROUP: range(10),
+    Api.HEARTBEAT: range(5),
+    Api.LEAVE_GROUP: range(6),
+    Api.SYNC_GROUP: range(6),
+    Api.DESCRIBE_GROUPS: range(7),
+    Api.LIST_GROUPS: range(6),
     Api.API_VERSIONS: range(5),
     Api.CREATE_TOPICS: range(2, 8),
     Api.DELETE_TOPICS: range(1, 7),
@@ -53,10 +82,22 @@ VERSIONS: dict[Api, range] = {
     Api.OFFSET_FOR_LEADER_EPOCH: range(2, 5),
     Api.DESCRIBE_CONFIGS: range(1, 5),
     Api.ALTER_CONFIGS: range(3),
+    Api.ALTER_REPLICA_LOG_DIRS: range(1, 3),
     Api.DESCRIBE_LOG_DIRS: range(1, 6),
     Api.CREATE_PARTITIONS: range(4),
+    Api.DELETE_GROUPS: range(3),
+    Api.ELECT_LEADERS: range(3),
     Api.INCREMENTAL_ALTER_CONFIGS: range(2),
+    Api.OFFSET_DELETE: range(1),
+    Api.ALTER_PARTITION_REASSIGNMENTS: range(2),
+    Api.LIST_PARTITION_REASSIGNMENTS: range(1),
+    Api.DESCRIBE_CLIENT_QUOTAS: range(2),
+    Api.ALTER_CLIENT_QUOTAS: range(2),
+    Api.DESCRIBE_QUORUM: range(3),
+    Api.UPDATE_FEATURES: range(3),
     Api.DESCRIBE_CLUSTER: range(3),
+    Api.DESCRIBE_PRODUCERS: range(1),
+    Api.LIST_CONFIG_RESOURCES: range(2),
     Api.DESCRIBE_TOPIC_PARTITIONS: range(1),
 }
 

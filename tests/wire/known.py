@@ -60,6 +60,23 @@ KNOWN = [
         "responses.0.partitions.[12].*",
         "a negative size is refused for every partition; Apache Kafka trips over the first only",
     ),
+    *(
+        KnownDifference(
+            "update_features",
+            "levels",
+            f"UPDATE_FEATURES v{version} raft",
+            "*",
+            "there is no Raft quorum here whose version could be set",
+        )
+        for version in (1, 2)
+    ),
+    *(
+        KnownDifference("describe_quorum", "in every version", "DESCRIBE_QUORUM v*", path, reason)
+        for path, reason in [
+            ("topics.0.partitions.0.leader_epoch", "the catalog's journal has one epoch, 0, for all its life"),
+            ("nodes.0.listeners.0.*", "there is no listener for controllers: the clients' is named"),
+        ]
+    ),
     KnownDifference(
         "list_offsets",
         "after records were deleted",

@@ -7,9 +7,11 @@ A response is made *normal* before it is compared:
 - `cluster_id`, the port, the log directory, disk sizes: "#cluster id" and so on, when they are what the broker
   under test really has.
 - ApiVersions: an API we do not have yet is not missed (VERSIONS are the ones we must have); one we have must be
-  advertised as theirs is.  Features are left out: they tell of groups, transactions and KRaft.
+  advertised as theirs is.  So are the FEATURES that we have; how often they changed is "#some".
+- offsets in the metadata log: "#some", if there are any.
 - addresses in setting values: "#address"; that of the controller's listener, which we have not, is left out.
 - `documentation` of a setting: "#documentation", if there is any; the words are our own.
+- random UUIDs in texts (member ids): numbered in the order a scenario meets them.
 - times within four hours of the run: "#now", also inside messages.
 - record batches are taken apart; a step noted `recompressed` is compared without sizes.
 - error -1, UNKNOWN_SERVER_ERROR, is what Apache Kafka answers when it trips over its input: any refusal of ours
@@ -29,6 +31,7 @@ from support.wire import VERSIONS, Api
 
 NEAR_MS = 4 * 3_600_000
 UNKNOWN_SERVER_ERROR = -1
+_UUID = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 # Response lists in hash order, and what to sort them by.
 UNORDERED: dict[tuple[Api, str], tuple[str, ...]] = {
@@ -41,9 +44,27 @@ UNORDERED: dict[tuple[Api, str], tuple[str, ...]] = {
     (Api.LIST_OFFSETS, "partitions"): ("partition_index",),
     (Api.CREATE_PARTITIONS, "results"): ("name",),
     (Api.DELETE_RECORDS, "partitions"): ("partition_index",),
+    (Api.DESCRIBE_LOG_DIRS, "topics"): ("name",),
     (Api.DESCRIBE_LOG_DIRS, "partitions"): ("partition_index",),
     (Api.DESCRIBE_CONFIGS, "configs"): ("name",),
+    (Api.OFFSET_FETCH, "topics"): ("name", "topic_id"),
+    (Api.OFFSET_FETCH, "partitions"): ("partition_index",),
+    (Api.JOIN_GROUP, "members"): ("member_id",),
+    (Api.DESCRIBE_GROUPS, "members"): ("member_id",),
+    (Api.LIST_GROUPS, "groups"): ("group_id",),
+    (Api.DESCRIBE_GROUPS, "groups"): ("group_id",),
+    (Api.DELETE_GROUPS, "results"): ("group_id",),
+    (Api.ELECT_LEADERS, "replica_election_results"): ("topic",),
+    (Api.ALTER_REPLICA_LOG_DIRS, "results"): ("topic_name",),
+    (Api.ALTER_REPLICA_LOG_DIRS, "partitions"): ("partition_index",),
+    (Api.DESCRIBE_CLIENT_QUOTAS, "entries"): ("entity",),
+    (Api.DESCRIBE_CLIENT_QUOTAS, "entity"): ("entity_type",),
+    (Api.DESCRIBE_CLIENT_QUOTAS, "values"): ("key",),
+    (Api.ALTER_CLIENT_QUOTAS, "entries"): ("entity",),
+    (Api.ALTER_CLIENT_QUOTAS, "entity"): ("entity_type",),
+    (Api.LIST_CONFIG_RESOURCES, "config_resources"): ("resource_type", "resource_name"),
 }
+FEATURES = ("group.version", "metadata.version")
 
 
 @dataclass(slots=True)
@@ -55,7 +76,7 @@ class Normal:
     now_ms: int
     cluster_id: str | None
     _names: dict[str, str] = field(default_factory=dict)
-    _numbers: dict[tuple[str, int], int] = field(default_factory=dict)
+    _numbers: dict[tuple[str, int | str], int] = field(default_factory=dict)
 
     def begin(self) -> None:
         """A new scenario: numbering starts again."""
@@ -94,6 +115,8 @@ class Normal:
             return "#documentation" if value else value
         if isinstance(value, str):
             return self._text(name, value)
+        if api == Api.DESCRIBE_QUORUM and name in ("high_watermark", "log_end_offset"):
+            return "#some" if value > 0 else value
         if isinstance(value, int) and not isinstance(value, bool):
             return self._integer(name, value)
         return value.hex() if isinstance(value, bytes) else value
@@ -103,7 +126,7 @@ class Normal:
             return f"#id of {self._names[value]}"
         return value if value == ZERO_UUID or bytes.fromhex(value) in request else "#some id"
 
-    def _number(self, name: str, value: int) -> str:
+    def _number(self, name: str, value: int | str) -> str:
         known = [key for key in self._numbers if key[0] == name]
         return f"#{name} {self._numbers.setdefault((name, value), len(known) + 1)}"
 
@@ -111,6 +134,7 @@ class Normal:
         if name == "cluster_id":
             return "#cluster id"
         value = value.replace(self.log_directory, "#log directory")
+        value = _UUID.sub(lambda found: self._number("uuid", found[0]), value)
         value = re.sub(r"(?<=@|/)127\.0\.0\.1:\d+", "#address", value).replace(",CONTROLLER://#address", "")
         return re.sub(r"\d{13}", lambda found: str(self._integer("", int(found[0]))), value)
 
@@ -174,7 +198,12 @@ def compare(golden: JSON, ours: JSON, path: str = "") -> Iterator[tuple[str, JSO
 
 
 def _advertised(message: dict[str, JSON]) -> JSON:
-    kept = {name: value for name, value in message.items() if "features" not in name}
+    kept = dict(message)
+    for name in {"supported_features", "finalized_features"} & message.keys():
+        features = {each.pop("name"): each for each in map(dict, message[name])}
+        kept[name] = {name: features[name] for name in FEATURES if name in features}
+    if "finalized_features_epoch" in kept:
+        kept["finalized_features_epoch"] = "#some" if kept["finalized_features_epoch"] > 0 else "#none"
     listed = {each["api_key"]: (each["min_version"], each["max_version"]) for each in message["api_keys"]}
     assert list(listed) == sorted(listed), "keys are in order"
     return kept | {"api_keys": {str(key): list(versions) for key, versions in listed.items()}}

@@ -29,13 +29,8 @@ from typing import Any, Generic, TypeVar
 
 from ....protocol.compression import Codec
 from ....protocol.errors import ErrorCode, KafkaError
-from ....protocol.records import (
-    NO_PRODUCER_EPOCH,
-    NO_PRODUCER_ID,
-    BatchBuilder,
-    ControlType,
-    build_end_txn_marker,
-)
+from ....protocol.records import BatchBuilder, ControlType
+from ....storage.log import TransactionEnd
 from ...clock import Clock
 from ...partition import Partition
 from ...telling import teller
@@ -43,6 +38,9 @@ from .machine import Machine, TransactionalProducer
 
 R = TypeVar("R")
 M = TypeVar("M", bound=Machine[Any])
+
+KAFKAS_SEQUENCE = 0
+"""What Kafka's coordinators write where there is no producer. It means nothing, and byte for byte it is the same."""
 
 Told = Callable[[KafkaError | None], None]
 """Called on the loop: None when the records are on the disk, else why that cannot be said."""
@@ -90,30 +88,26 @@ class Shard(Generic[R, M]):
                 self.machine.apply(record, offset=offset + each, producer=producer)
         return self.end_offset
 
-    def end_transaction(self, producer: TransactionalProducer, *, committed: bool, coordinator_epoch: int) -> int:
-        """Append the marker that ends the producer's transaction here, and let the state follow; returns the offset
-        behind it. KafkaError as in `write`.
+    def end_transaction(self, end: TransactionEnd) -> int:
+        """Append the marker that ends a producer's transaction here, and let the state follow; returns the offset behind
+        it. KafkaError as in `write`, and what the log says of markers (INVALID_PRODUCER_EPOCH,
+        TRANSACTION_COORDINATOR_FENCED).
         """
         self._check()
-        now_ms = self._clock.now_ms()
-        marker = build_end_txn_marker(
-            ControlType.COMMIT if committed else ControlType.ABORT,
-            timestamp=now_ms,
-            producer_id=producer.producer_id,
-            producer_epoch=producer.producer_epoch,
-            coordinator_epoch=coordinator_epoch,
-        )
-        self._partition.append_own(memoryview(marker), now_ms=now_ms)
+        self._partition.end_transaction(end, now_ms=self._clock.now_ms())
         with _Applying(self):
-            self.machine.end_transaction(producer.producer_id, committed=committed)
+            self.machine.end_transaction(end.producer_id, committed=end.marker.type is ControlType.COMMIT)
         return self.end_offset
 
     def _builder(self, producer: TransactionalProducer | None) -> BatchBuilder:
+        if producer is None:
+            return BatchBuilder(self._codec, base_sequence=KAFKAS_SEQUENCE)
+        # Without a sequence, which says to the log that it is no client's.
         return BatchBuilder(
             self._codec,
-            producer_id=NO_PRODUCER_ID if producer is None else producer.producer_id,
-            producer_epoch=NO_PRODUCER_EPOCH if producer is None else producer.producer_epoch,
-            is_transactional=producer is not None,
+            producer_id=producer.producer_id,
+            producer_epoch=producer.producer_epoch,
+            is_transactional=True,
         )
 
     def _check(self) -> None:

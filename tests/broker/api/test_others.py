@@ -1,4 +1,4 @@
-"""InitProducerId, OffsetForLeaderEpoch and DescribeLogDirs on a whole broker."""
+"""InitProducerId, OffsetForLeaderEpoch, DescribeLogDirs, and what else has to outlast a restart, on a whole broker."""
 
 from __future__ import annotations
 
@@ -112,5 +112,35 @@ def test_some_partitions_are_described_where_they_exist(tmp_path: Path) -> None:
         asked = [Message(topic="t", partitions=[1, 1, 9]), Message(topic="nope", partitions=[0])]
         assert sizes(await ask(ApiKey.DESCRIBE_LOG_DIRS, 4, topics=asked)) == {"t": {1: False}}
         assert sizes(await ask(ApiKey.DESCRIBE_LOG_DIRS, 4, topics=[])) == {}
+
+    with_broker(tmp_path, test)
+
+
+def test_features_and_quotas_are_there_after_a_restart(tmp_path: Path) -> None:
+    async def change(ask: Asker) -> None:
+        down = Message(feature="group.version", max_version_level=0, upgrade_type=2)
+        assert (await ask(ApiKey.UPDATE_FEATURES, 2, feature_updates=[down])).error_code == ErrorCode.NONE
+        entity = [Message(entity_type="ip", entity_name="localhost")]
+        ops = [Message(key="connection_creation_rate", value=10.0)]
+        answer = await ask(ApiKey.ALTER_CLIENT_QUOTAS, 1, entries=[Message(entity=entity, ops=ops)])
+        assert [each.error_code for each in answer.entries] == [ErrorCode.NONE]
+
+    async def look(ask: Asker) -> None:
+        told = await ask(ApiKey.API_VERSIONS, 4, client_software_name="test", client_software_version="1")
+        assert "metadata.version" in [each.name for each in told.finalized_features]
+        assert "group.version" not in [each.name for each in told.finalized_features]
+        quotas = await ask(ApiKey.DESCRIBE_CLIENT_QUOTAS, 1, components=[], strict=False)
+        assert [(each.key, each.value) for each in quotas.entries[0].values] == [("connection_creation_rate", 10.0)]
+
+    with_broker(tmp_path, change)
+    with_broker(tmp_path, look)
+
+
+def test_a_host_that_nobody_knows_gets_no_quota(tmp_path: Path) -> None:
+    async def test(ask: Asker) -> None:
+        entity = [Message(entity_type="ip", entity_name="no..such..host")]
+        ops = [Message(key="connection_creation_rate", value=10.0)]
+        answer = await ask(ApiKey.ALTER_CLIENT_QUOTAS, 1, entries=[Message(entity=entity, ops=ops)])
+        assert [each.error_code for each in answer.entries] == [ErrorCode.INVALID_REQUEST]
 
     with_broker(tmp_path, test)

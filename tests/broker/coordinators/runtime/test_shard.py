@@ -9,7 +9,9 @@ import pytest
 from ottla.broker.coordinators.runtime.machine import TransactionalProducer
 from ottla.protocol.compression import Codec
 from ottla.protocol.errors import ErrorCode, KafkaError
-from ottla.protocol.records import iter_headers
+from ottla.protocol.record_reader import EndTxnMarker
+from ottla.protocol.records import ControlType, iter_headers
+from ottla.storage.log import TransactionEnd
 from support.power_cut import PowerCutFiles
 from support.shards import Entry, House, in_a_house
 
@@ -160,7 +162,8 @@ def test_what_a_producer_wrote_counts_when_its_transaction_is_committed(committe
         house.shard.write([Entry("a", "before")])
         house.shard.write([Entry("a", "in")], producer=PRODUCER)
         assert house.shard.machine.words == {"a": "before"}
-        house.shard.end_transaction(PRODUCER, committed=committed, coordinator_epoch=0)
+        marker = EndTxnMarker(ControlType.COMMIT if committed else ControlType.ABORT, 0)
+        house.shard.end_transaction(TransactionEnd(7, 3, marker, 1, 1_000))
         assert house.shard.machine.words == words
 
     assert words_found(in_a_house(test)) == words
@@ -183,7 +186,7 @@ def test_a_reader_that_waits_is_woken_by_a_write() -> None:
         woken: list[int] = []
 
         class Wait:
-            def appended(self, size_bytes: int) -> None:
+            def appended(self, size_bytes: int, decided_bytes: int) -> None:
                 woken.append(size_bytes)
 
         partition.waits.add(Wait())  # type: ignore[arg-type]

@@ -1,0 +1,136 @@
+"""One command, one table: the same work for Ottla and its peers on this machine, in alternation.
+
+    python -m bench                                    everything, beside Apache Kafka where Java is
+    python -m bench --quick                            under two minutes, to see that it works; no figures to keep
+    python -m bench --scenario one-record --runs 9     one scenario, more alternations
+    python -m bench --bootstrap 10.0.0.7:9092          another broker beside Ottla (or --without-kafka)
+    python -m bench --budget-minutes 20 --keep         all of it in about so long, kept in bench/README.md and bench/plots
+
+A busy machine is refused, because its figures would be noise; `--anyway` measures all the same and says so in the result.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from .choice import ALL, chosen
+from .core import brokers as kinds
+from .core.alternation import measure_all, warm
+from .core.brokers import Broker
+from .core.machine import Machine, why_busy
+from .core.model import Plan
+from .core.plots import can_plot, plot
+from .core.report import Report, keep_in, read
+from .core.table import table
+
+HERE = Path(__file__).parent
+BUSY = 3
+QUICK_SECONDS, SECONDS = 0.4, 2.0
+RUNS = 5
+JVM_WARM_UP_S = 6.0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = _parser()
+    asked = parser.parse_args(arguments)
+    if asked.from_json is not None:
+        _tell(read(asked.from_json), asked)
+        return 0
+    try:
+        scenarios = chosen(asked.scenario)
+    except KeyError as unknown:
+        parser.error(f"there is no scenario {unknown}; there are {', '.join(each.NAME for each in ALL)}")
+    busy = why_busy()
+    if busy is not None and not asked.anyway:
+        print(f"This machine is busy: {busy}. Wait, or measure --anyway.", file=sys.stderr)
+        return BUSY
+    plan = Plan(
+        runs=asked.runs or (1 if asked.quick else RUNS),
+        seconds=asked.seconds or (QUICK_SECONDS if asked.quick else SECONDS),
+        quick=asked.quick,
+        heavy=asked.heavy,
+    )
+    budget_s = None if asked.budget_minutes is None else asked.budget_minutes * 60
+    with tempfile.TemporaryDirectory(prefix="ottla-bench-", dir=asked.directory) as name:
+        directory = Path(name)
+        compared = _brokers(asked, directory)
+        machine = Machine.here(directory)
+        with kinds.running(compared):
+            for broker in compared:
+                warm(broker, 0 if asked.quick else JVM_WARM_UP_S)
+            results = measure_all(scenarios, compared, plan, budget_s=budget_s, tell=_say)
+    names = tuple(each.name for each in compared)
+    _tell(Report(time.strftime("%Y-%m-%d"), machine, _versions(names), plan, names, busy, results), asked)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.partition("\n")[0])
+    parser.add_argument("--scenario", nargs="+", default=[], metavar="NAME", help="only these; without it all")
+    parser.add_argument("--bootstrap", help="a broker that runs already, beside Ottla (host:port)")
+    parser.add_argument("--without-kafka", action="store_true", help="do not start Apache Kafka")
+    parser.add_argument("--runs", type=int, help=f"alternations [{RUNS}]")
+    parser.add_argument("--seconds", type=float, help=f"how long a round's load lasts [{SECONDS:g}]")
+    parser.add_argument("--budget-minutes", type=float, help="choose the seconds so that all of it takes about so long")
+    parser.add_argument("--quick", action="store_true", help="fewer cases, one short round each")
+    parser.add_argument(
+        "--heavy", action="store_true", help="also what takes many minutes: 10 GB, 10,000 partitions there"
+    )
+    parser.add_argument("--anyway", action="store_true", help="measure although the machine is busy")
+    parser.add_argument("--python", default=sys.executable, help="the interpreter that runs Ottla [this one]")
+    parser.add_argument("--directory", type=Path, help="where the brokers' data are to be [the system's temporary one]")
+    parser.add_argument("--json", type=Path, help="write every single value to this file")
+    parser.add_argument("--plots", type=Path, help="write a PNG for each scenario into this folder (needs matplotlib)")
+    parser.add_argument("--keep", action="store_true", help="put table and plots into bench/")
+    parser.add_argument("--from-json", type=Path, help="measure nothing: tell of a run that was written with --json")
+    return parser
+
+
+def _brokers(asked: argparse.Namespace, directory: Path) -> list[Broker]:
+    compared = [kinds.ottla(directory / "ottla", python=asked.python)]
+    why_absent = "it was asked not to" if asked.without_kafka else kinds.why_java_is_absent()
+    if why_absent is None:
+        compared.append(kinds.apache_kafka(directory / "kafka"))
+    else:
+        _say(f"Apache Kafka is not measured: {why_absent}")
+    if asked.bootstrap is not None:
+        compared.append(kinds.at_address(asked.bootstrap, directory))
+    return compared
+
+
+def _versions(brokers: Sequence[str]) -> dict[str, str]:
+    import confluent_kafka
+
+    return {
+        "Ottla": version("ottla"),
+        **{name: number for name, _, number in (each.rpartition(" ") for each in brokers[1:]) if name},
+        "librdkafka": confluent_kafka.libversion()[0],
+    }
+
+
+def _tell(report: Report, asked: argparse.Namespace) -> None:
+    if asked.json is not None:
+        report.write(asked.json)
+    print(table(report.results, report.brokers))
+    plots: list[str] = []
+    folder = HERE / "plots" if asked.keep else asked.plots
+    if folder is not None and can_plot():
+        plots = plot(report.results, report.brokers, folder)
+    elif folder is not None:
+        _say("no plots: matplotlib is not here (pip install 'ottla[bench]')")
+    if asked.keep:
+        keep_in(HERE / "README.md", report.section(plots))
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,40 @@
+"""The scenarios, in the order of the table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+from .core.model import Scenario
+from .scenarios import (
+    end_to_end,
+    fan_out,
+    groups,
+    latency,
+    load_directory,
+    many_partitions,
+    one_record,
+    produce_consume,
+    start,
+)
+
+ALL = cast(
+    Sequence[Scenario],
+    (
+        produce_consume,
+        one_record,
+        latency,
+        end_to_end,
+        start,
+        load_directory,
+        many_partitions,
+        fan_out,
+        groups,
+    ),
+)
+
+
+def chosen(names: Sequence[str]) -> list[Scenario]:
+    """The scenarios of these names, all when there are none. KeyError for a name that is none."""
+    by_name = {each.NAME: each for each in ALL}
+    return [by_name[name] for name in names] if names else list(ALL)

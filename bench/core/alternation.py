@@ -1,0 +1,97 @@
+"""The same work for each broker in turn, A B A B, so that what disturbs the machine disturbs all of them.
+
+The first round of each case and broker warms up (caches, connections, a JVM's compiler) and is discarded.  With a budget
+of minutes the length of a round is chosen anew before every scenario, from the time and the work that are left.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+
+from ..load import wire
+from ..load.librdkafka import consume, produce
+from ..load.one_record import pipelined
+from .brokers import Broker
+from .model import Case, NotMeasured, Plan, Result, Round, Scenario
+
+SHORTEST_S = 0.3
+LONGEST_S = 5.0
+
+Tell = Callable[[str], None]
+
+
+def measure_all(
+    scenarios: Sequence[Scenario], brokers: Sequence[Broker], plan: Plan, *, budget_s: float | None, tell: Tell
+) -> list[Result]:
+    """Every case of every scenario, in order. A scenario for which no time is left is told and left out."""
+    results: list[Result] = []
+    deadline = None if budget_s is None else time.monotonic() + budget_s
+    for number, scenario in enumerate(scenarios):
+        if deadline is not None:
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
+                tell(f"{scenario.NAME}: left out, the time is over")
+                continue
+            plan = replace(plan, seconds=seconds_that_fit(scenarios[number:], len(brokers), plan, left_s))
+        tell(f"{scenario.NAME}: {scenario.TITLE} ({plan.seconds:.1f} s a round)")
+        results += [measure(scenario.NAME, case, brokers, plan, tell) for case in scenario.cases(plan)]
+    return results
+
+
+def warm(broker: Broker, seconds: float) -> None:
+    """Load that nobody measures, small requests and large ones, each for so long: a JVM compiles what it needs."""
+    if not seconds:
+        return
+    with broker.topic() as (name, topic):
+        request = wire.produce_frame(topic, 0, wire.batch(1, 100), acks=1)
+        pipelined(broker.bootstrap, request, in_flight=50, seconds=seconds)
+        sent = produce(broker.bootstrap, name, size_bytes=1024, seconds=seconds)
+        consume(broker.bootstrap, name, partitions=1, records=sent.records)
+
+
+def seconds_that_fit(scenarios: Sequence[Scenario], broker_count: int, plan: Plan, left_s: float) -> float:
+    """The length of a round with which these scenarios take `left_s` together."""
+    fixed_s = weight = 0.0
+    for scenario in scenarios:
+        for case in scenario.cases(plan):
+            rounds = (_runs(case, plan) + case.warms_up) * (1 if case.ours_only else broker_count)
+            fixed_s += rounds * case.fixed_s
+            weight += rounds * case.weight
+    return min(LONGEST_S, max(SHORTEST_S, (left_s - fixed_s) / weight)) if weight else plan.seconds
+
+
+def measure(scenario: str, case: Case, brokers: Sequence[Broker], plan: Plan, tell: Tell) -> Result:
+    """One case: every broker warmed up, then every broker in turn, as often as the plan says."""
+    result = Result(scenario, case.name, case.durability, case.metrics, case.aims)
+    with ExitStack() as stack:
+        rounds: dict[str, Round] = {}
+        for broker in brokers[: 1 if case.ours_only else None]:
+            try:
+                play = stack.enter_context(case.open(broker, plan))
+                if case.warms_up:
+                    play()
+            except NotMeasured as reason:
+                _skip(result, broker.name, reason, tell)
+            else:
+                rounds[broker.name] = play
+        for _ in range(_runs(case, plan)):
+            for name, play in tuple(rounds.items()):
+                try:
+                    result.add(name, play())
+                except NotMeasured as reason:
+                    del rounds[name]
+                    _skip(result, name, reason, tell)
+    tell(f"  {case.name}: done")
+    return result
+
+
+def _skip(result: Result, broker: str, reason: NotMeasured, tell: Tell) -> None:
+    result.skipped[broker] = str(reason)
+    tell(f"  {result.case}: {broker} is not measured, {reason}")
+
+
+def _runs(case: Case, plan: Plan) -> int:
+    return plan.runs if case.runs is None else min(case.runs, plan.runs)

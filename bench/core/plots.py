@@ -1,0 +1,76 @@
+"""A picture per scenario: for each figure bars side by side, one per broker, with the spread of the runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from .model import Better, Metric, Result
+from .statistics import Spread
+
+COLOURS = ("#1f6f8b", "#c9683f", "#7a8b3f", "#6b5b95")
+PANEL_WIDTH, ROW_HEIGHT, MARGIN_HEIGHT = 5.2, 0.42, 1.1
+
+
+def can_plot() -> bool:
+    """Whether matplotlib is there (the extra `bench`)."""
+    return find_spec("matplotlib") is not None
+
+
+def plot(results: Sequence[Result], brokers: Sequence[str], directory: Path) -> list[str]:
+    """Write `<scenario>.png` for each scenario into `directory`; the names, in order."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    directory.mkdir(parents=True, exist_ok=True)
+    names = list(dict.fromkeys(each.scenario for each in results))
+    for name in names:
+        mine = [each for each in results if each.scenario == name and each.values]
+        metrics = list(dict.fromkeys(metric for each in mine for metric in each.metrics))
+        if not metrics:
+            continue
+        rows = max(sum(metric in each.metrics for each in mine) for metric in metrics)
+        figure, axes = pyplot.subplots(
+            1,
+            len(metrics),
+            figsize=(PANEL_WIDTH * len(metrics), ROW_HEIGHT * len(brokers) * rows + MARGIN_HEIGHT),
+            squeeze=False,
+            layout="constrained",
+        )
+        for panel, metric in zip(axes[0], metrics, strict=True):
+            _panel(panel, metric, [each for each in mine if metric in each.metrics], brokers)
+        handles, labels = axes[0][0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper center", ncols=len(brokers), frameon=False)
+        figure.savefig(directory / f"{name}.png", dpi=80)
+        pyplot.close(figure)
+    return names
+
+
+def _panel(axes: Any, metric: Metric, results: Sequence[Result], brokers: Sequence[str]) -> None:
+    height = 0.8 / len(brokers)
+    for number, broker in enumerate(brokers):
+        found = [each.values.get(broker, {}).get(metric.name) for each in results]
+        places = [place + (number + 0.5) * height - 0.4 for place, values in enumerate(found) if values]
+        spreads = [Spread.of(values) for values in found if values]
+        errors = [[s.median - s.smallest for s in spreads], [s.largest - s.median for s in spreads]]
+        medians = [s.median for s in spreads]
+        axes.barh(places, medians, height * 0.9, xerr=errors, color=COLOURS[number % len(COLOURS)], label=broker)
+        for place, spread in zip(places, spreads, strict=True):
+            axes.annotate(
+                f" {spread.median:,.{metric.digits}f}",
+                (spread.largest, place),
+                va="center",
+                fontsize=8,
+                color="#333333",
+            )
+    axes.set_yticks(range(len(results)), [each.case for each in results], fontsize=8)
+    axes.invert_yaxis()
+    axes.margins(x=0.18)
+    axes.set_xlim(left=0)
+    axes.spines[["top", "right"]].set_visible(False)
+    way = "more is better" if metric.better is Better.MORE else "less is better"
+    axes.set_title(f"{metric.name}, {metric.unit} ({way})", fontsize=9)

@@ -1,0 +1,167 @@
+"""A Kafka connection for load: blocking, one socket, requests made once and sent as bytes again and again.
+
+What is measured is the broker, so the client must cost little and the same whoever answers.  A request is encoded once; its
+answers all have one size and are looked at where their error code lies.  Versions are the newest that Apache Kafka 4.3.1
+speaks, which the Java client would choose, too.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import time
+from types import TracebackType
+from typing import Any
+from uuid import UUID
+
+from ottla.protocol.apis import ApiKey
+from ottla.protocol.messages import (
+    Message,
+    decode_response,
+    decode_response_header,
+    encode_request,
+    encode_request_header,
+)
+from ottla.protocol.records import BatchBuilder
+
+CLIENT_ID = "bench"
+SIZE = struct.Struct(">i")
+TIMEOUT_S = 120.0
+
+VERSIONS: dict[ApiKey, int] = {
+    ApiKey.PRODUCE: 13,
+    ApiKey.FETCH: 17,
+    ApiKey.METADATA: 12,
+    ApiKey.CREATE_TOPICS: 7,
+    ApiKey.DELETE_TOPICS: 6,
+    ApiKey.FIND_COORDINATOR: 4,
+    ApiKey.JOIN_GROUP: 9,
+    ApiKey.SYNC_GROUP: 5,
+    ApiKey.HEARTBEAT: 4,
+    ApiKey.LEAVE_GROUP: 5,
+    ApiKey.OFFSET_COMMIT: 9,
+}
+
+
+def address_of(bootstrap: str) -> tuple[str, int]:
+    """`host:port` taken apart."""
+    host, _, port = bootstrap.rpartition(":")
+    return host, int(port)
+
+
+def frame(key: ApiKey, message: Message, *, correlation_id: int = 1) -> bytes:
+    """A request as it goes over the wire, its size in front."""
+    version = VERSIONS[key]
+    header = encode_request_header(key, version, correlation_id, CLIENT_ID)
+    body = encode_request(key, version, message)
+    return SIZE.pack(len(header) + len(body)) + header + body
+
+
+def answer(key: ApiKey, response: bytes) -> Message:
+    """The message in a response frame (without its size)."""
+    version = VERSIONS[key]
+    header = decode_response_header(key, version, response)
+    return decode_response(key, version, response[header.body_position :])
+
+
+class Connection:
+    """One socket; `call` asks and waits, `send` and `receive` are for those who keep several requests in flight."""
+
+    def __init__(self, bootstrap: str, *, timeout_s: float = TIMEOUT_S) -> None:
+        self.socket = socket.create_connection(address_of(bootstrap), timeout=timeout_s)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._buffer = bytearray()
+
+    def __enter__(self) -> Connection:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.socket.close()
+
+    def call(self, key: ApiKey, **fields: Any) -> Message:
+        self.socket.sendall(frame(key, Message(**fields)))
+        return answer(key, self.receive())
+
+    def receive(self) -> bytes:
+        """The next response frame, without its size."""
+        while (response := self.take()) is None:
+            self.fill()
+        return response
+
+    def fill(self) -> None:
+        """Receive what there is, at least one byte."""
+        data = self.socket.recv(1 << 20)
+        if not data:
+            raise ConnectionError("the broker closed the connection")
+        self._buffer += data
+
+    def take(self) -> bytes | None:
+        """The next response if all of it has come."""
+        buffer = self._buffer
+        if len(buffer) < SIZE.size:
+            return None
+        end = SIZE.size + SIZE.unpack_from(buffer)[0]
+        if len(buffer) < end:
+            return None
+        response = bytes(buffer[SIZE.size : end])
+        del buffer[:end]
+        return response
+
+
+def create_topic(bootstrap: str, name: str, *, partitions: int = 1, configs: dict[str, str] | None = None) -> UUID:
+    """Make a topic of one replica and return its id, once its partitions have a leader."""
+    asked = Message(
+        name=name,
+        num_partitions=partitions,
+        replication_factor=1,
+        assignments=[],
+        configs=[Message(name=key, value=value) for key, value in (configs or {}).items()],
+    )
+    with Connection(bootstrap, timeout_s=600) as connection:
+        made = connection.call(ApiKey.CREATE_TOPICS, topics=[asked], timeout_ms=600_000, validate_only=False)
+        (topic,) = made.topics
+        if topic.error_code:
+            raise RuntimeError(f"{name} was not created: {topic.error_code!r} {topic.error_message}")
+        _wait_for_leaders(connection, name)
+        return UUID(bytes=topic.topic_id.bytes)
+
+
+def _wait_for_leaders(connection: Connection, name: str) -> None:
+    deadline = time.monotonic() + TIMEOUT_S
+    while time.monotonic() < deadline:
+        asked = Message(topic_id=UUID(int=0), name=name)
+        (topic,) = connection.call(ApiKey.METADATA, topics=[asked], allow_auto_topic_creation=False).topics
+        if not topic.error_code and all(not each.error_code and each.leader_id >= 0 for each in topic.partitions):
+            return
+        time.sleep(0.02)  # another process's work has no event to wait for
+    raise TimeoutError(f"{name} has no leaders")
+
+
+def delete_topic(bootstrap: str, name: str) -> None:
+    """Delete a topic, so that its data do not fill the disk."""
+    with Connection(bootstrap) as connection:
+        asked = Message(name=name, topic_id=UUID(int=0))
+        connection.call(ApiKey.DELETE_TOPICS, topics=[asked], timeout_ms=60_000)
+
+
+def batch(records: int, size_bytes: int) -> bytes:
+    """A batch of so many records whose values have so many bytes."""
+    builder = BatchBuilder()
+    now_ms = int(time.time() * 1000)
+    for _ in range(records):
+        builder.append(now_ms, None, b"v" * size_bytes)
+    return bytes(builder.build())
+
+
+def produce_frame(topic: UUID, partition: int, records: bytes, *, acks: int) -> bytes:
+    """A Produce request for one partition."""
+    data = Message(topic_id=topic, partition_data=[Message(index=partition, records=records)])
+    message = Message(transactional_id=None, acks=acks, timeout_ms=30_000, topic_data=[data])
+    return frame(ApiKey.PRODUCE, message)
+
+
+PRODUCE_RESPONSE_BYTES = 4 + 4 + 1 + 1 + 16 + 1 + (4 + 2 + 8 + 8 + 8 + 1 + 1 + 1) + 1 + 4 + 1
+"""A whole response to `produce_frame`, with its size, when all went well."""
+PRODUCE_ERROR_AT = 4 + 4 + 1 + 1 + 16 + 1 + 4

@@ -1,0 +1,49 @@
+"""Scenario 4: from producer to consumer at a steady rate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+
+from ..core.brokers import Broker
+from ..core.model import Case, Plan, Round, Sample
+from ..core.rounds import CORE_SHARE, P50, P99, UNSYNCED_PEER, ProcessorTime, latency_values, with_processor
+from ..load.end_to_end import run
+
+NAME = "end-to-end"
+TITLE = (
+    "records of 100 B from a librdkafka producer (linger.ms=0) to a librdkafka consumer, both with their defaults else"
+)
+METRICS = (P50, P99, CORE_SHARE)
+AIMS = {P50.name: 0.6, P99.name: 0.3, CORE_SHARE.name: 0.3}
+
+
+def cases(plan: Plan) -> Sequence[Case]:
+    rates = (1_000,) if plan.quick else (1_000, 10_000)
+    return [
+        Case(
+            f"{rate:,} records/s",
+            UNSYNCED_PEER,
+            METRICS,
+            partial(_open, rate=rate),
+            AIMS if rate == 1_000 else {},
+            weight=2,
+            fixed_s=1.5,
+        )
+        for rate in rates
+    ]
+
+
+@contextmanager
+def _open(broker: Broker, plan: Plan, *, rate: int) -> Iterator[Round]:
+    with broker.topic() as (topic, _):
+        yield lambda: _round(broker, plan, topic, rate)
+
+
+def _round(broker: Broker, plan: Plan, topic: str, rate: int) -> Sample:
+    seconds = max(1.0, plan.seconds * 2)
+    spent = ProcessorTime(broker)
+    journey = run(broker.bootstrap, topic, per_second=rate, seconds=seconds)
+    values = latency_values(journey.latencies_s)
+    return Sample(with_processor(values, spent.spent_s(), CORE_SHARE, 100 / seconds), journey.failures)

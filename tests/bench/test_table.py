@@ -1,0 +1,99 @@
+"""Ratios, spreads and the verdict on an aim: from values given, with no broker."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parent.parent.parent))  # `bench` is not part of the package
+
+from bench.core.machine import Machine, busy
+from bench.core.model import Better, Metric, Plan, Result, Sample
+from bench.core.report import BEGIN, END, Report, keep_in, read
+from bench.core.statistics import Spread, percentile, ratio
+from bench.core.table import table
+
+RATE = Metric("requests", "1/s", Better.MORE)
+WAIT = Metric("p99", "ms", Better.LESS, 2)
+PEER = "Apache Kafka 4.3.1"
+
+
+def result(ours: list[float], theirs: list[float], *, metric: Metric = RATE, aim: float = 2.5) -> Result:
+    made = Result("small", "50 in flight", "acks=1", (metric,), {metric.name: aim})
+    for mine, other in zip(ours, theirs, strict=True):
+        made.add("Ottla", Sample({metric.name: mine}))
+        made.add(PEER, Sample({metric.name: other}))
+    return made
+
+
+def last_row(of: Result) -> list[str]:
+    return [cell.strip() for cell in table([of], ["Ottla", PEER]).splitlines()[-1].strip("|").split("|")]
+
+
+def test_a_ratio_is_the_median_of_the_alternations_ratios() -> None:
+    assert ratio([10, 30, 100], [10, 10, 20]) == Spread(3, 1, 5)
+
+
+def test_a_ratio_to_nothing_is_none() -> None:
+    assert ratio([1.0], [0.0]) is None
+
+
+def test_a_percentile_is_one_of_the_values() -> None:
+    values = [float(each) for each in range(1, 101)]
+
+    assert [percentile(values, share) for share in (0.5, 0.99, 0.999, 0)] == [50, 99, 100, 1]
+
+
+def test_a_row_has_medians_spreads_the_ratio_and_whether_the_aim_is_met() -> None:
+    assert last_row(result([100, 300, 200], [50, 100, 40])) == [
+        "small",
+        "50 in flight (acks=1)",
+        "requests, 1/s",
+        "200 (100-300)",
+        "50 (40-100)",
+        "3.00 (2.00-5.00)",
+        ">= 2.5 met",
+    ]
+
+
+def test_where_less_is_better_a_larger_ratio_misses_the_aim() -> None:
+    assert last_row(result([0.4], [0.5], metric=WAIT, aim=0.5))[-2:] == ["0.80", "<= 0.5 missed"]
+
+
+def test_failures_are_told_in_the_cell() -> None:
+    failed = result([1.0], [1.0])
+    failed.failures["Ottla"] = 3
+
+    assert last_row(failed)[3] == "1, 3 failed"
+
+
+def test_a_broker_that_was_not_measured_is_a_dash_and_no_aim_is_judged() -> None:
+    alone = Result("small", "50 in flight", "acks=1", (RATE,), {RATE.name: 2.5})
+    alone.add("Ottla", Sample({RATE.name: 5}))
+
+    assert last_row(alone)[3:] == ["5", "-", "-", ">= 2.5"]
+
+
+def test_a_report_is_read_as_it_was_written_and_kept_between_its_marks(tmp_path: Path) -> None:
+    machine = Machine("a processor", 2, 4.0, "Linux 6", "ext4", "3.11.9")
+    report = Report("2026-01-01", machine, {"Ottla": "0.1.0"}, Plan(1, 0.5), ("Ottla", PEER), None, [result([4], [2])])
+    file, readme = tmp_path / "run.json", tmp_path / "README.md"
+    report.write(file)
+    readme.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+
+    keep_in(readme, read(file).section(["small"]))
+
+    text = readme.read_text()
+    assert read(file) == report
+    assert text.startswith("before\n")
+    assert text.endswith("after\n")
+    assert "old" not in text
+    assert "2026-01-01" in text
+    assert "plots/small.png" in text
+    assert table(report.results, report.brokers) in text
+
+
+def test_a_machine_that_does_something_else_is_busy_and_one_that_did_just_now_is_too() -> None:
+    assert busy(3.0, 0.2, 2) is None
+    assert busy(40.0, 0.2, 2) == "the processors are in use for 40 % (load average 0.20)"
+    assert busy(3.0, 1.9, 2) == "the load average is 1.90 on 2 cores"
