@@ -123,7 +123,6 @@ class Accumulator:
 
     def drain(self, now_s: float, can_send: Callable[[int], bool]) -> list[Outgoing]:
         """All requests to send now, to brokers that `can_send`; their batches are in flight from now on."""
-        self.wants_metadata = False
         if self._settings.lanes.is_idempotent and self.identity is None:
             return []
         requests: list[Outgoing] = []
@@ -237,6 +236,11 @@ class Accumulator:
         for lane in list(self._active):
             lane.give_up(outcome)
             self._rest(lane)
+
+    @property
+    def topics(self) -> set[str]:
+        """The topics that something is on its way to."""
+        return {lane.topic for lane in self._active}
 
     # -- flushing
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from ..protocol.errors import ErrorCode, KafkaError
 from ..protocol.records import TimestampType
-from .admin_values import TopicPartition
+from .admin.values import TopicPartition
 
 _logger = logging.getLogger(__name__)
 _NO_TIME = -1

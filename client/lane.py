@@ -18,6 +18,9 @@ Records are written in the order they were given, once, whatever happens in betw
   goes on in a new epoch with a sequence from 0, in which the broker also refuses whatever of the old epoch may still
   come (KIP-360).  Kafka's `TransactionManager` moves to the next epoch for all partitions together; the broker keeps
   epoch and sequence by partition, and so do we.
+- A broker that knows nothing of a producer lets it begin anywhere in its sequence.  So until the first batch is
+  acknowledged, and while batches are in flight to one leader and another leads now, nothing is sent behind them: what
+  was refused would otherwise be overtaken.
 - A batch that is given up while its answer may still come stays in flight, decided, until that answer or the end of
   the connection: its place in the order is taken.
 
@@ -116,6 +119,8 @@ class Lane:
         self._waiting: deque[Batch] = deque()
         self._again: list[Batch] = []
         self._in_flight: list[Batch] = []
+        self._in_flight_to = -1  # the leader they were sent to
+        self._is_known = not settings.is_idempotent  # the brokers know our sequence
         self._failures = 0  # in a row
         self._not_before_s = 0.0
         self._batch_count = 0
@@ -164,11 +169,17 @@ class Lane:
         """When the next batch may be sent: a time that has passed, one to come, or infinity if none can just now."""
         if self._again:
             return _NEVER if self._in_flight else self._not_before_s
-        if (self.needs_new_epoch and self._in_flight) or len(self._in_flight) >= self._settings.max_in_flight:
+        if self._in_flight and not self._may_follow():
             return _NEVER
         if self._waiting:
             return self._not_before_s
         return _NEVER if self.open is None else max(self._not_before_s, self.open.created_s + self._settings.linger_s)
+
+    def _may_follow(self) -> bool:
+        """Whether another batch may be sent behind those in flight."""
+        if self.needs_new_epoch or not self._is_known or self._in_flight_to != self.leader_id:
+            return False
+        return len(self._in_flight) < self._settings.max_in_flight
 
     def next_size_bytes(self) -> int:
         """At most so many bytes has the batch that `take` would give."""
@@ -191,6 +202,7 @@ class Lane:
         batch.attempts += 1
         if self._settings.expects_answers:
             self._in_flight.append(batch)
+            self._in_flight_to = self.leader_id
         return batch
 
     @property
@@ -204,6 +216,7 @@ class Lane:
         """Go on under another identity; nothing may be in flight."""
         assert not self._in_flight, "batches in flight have an identity"
         self.identity, self.next_sequence, self.needs_new_epoch = identity, 0, False
+        self._is_known = False
         for batch in self._again:
             self._identify(batch, identity)
 
@@ -224,10 +237,11 @@ class Lane:
         is_first = batch.place == min(each.place for each in (*self._again, *self._in_flight))
         self._in_flight.remove(batch)
         verdict = judge(answer.error, batch, is_first=is_first, is_idempotent=self._settings.is_idempotent)
+        if verdict is Verdict.WRITTEN:
+            self._is_known, self._failures = True, 0
         if batch.is_decided:
             return verdict
         if verdict is Verdict.WRITTEN:
-            self._failures = 0
             batch.decide(_acknowledged(answer))
         elif verdict is Verdict.REFUSED:
             batch.decide(Refused(answer.error, answer.message, answer.record_errors))
@@ -280,8 +294,8 @@ class Lane:
 
     def expire(self, now_s: float) -> list[Batch]:
         """Give up what has waited for too long; what was given up."""
-        limit_s = now_s - self._settings.delivery_timeout_s
-        expired = [each for each in self.undecided() if each.created_s <= limit_s]
+        timeout_s = self._settings.delivery_timeout_s  # the very sum of `expires_at`, or rounding keeps us in between
+        expired = [each for each in self.undecided() if each.created_s + timeout_s <= now_s]
         for batch in expired:
             batch.decide(GivenUp(DeliveryTimedOut, self._why_expired(batch)))
         self._forget_decided()

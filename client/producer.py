@@ -415,6 +415,8 @@ class Producer(Generic[K, V]):
             topic = self._cluster.known_topic(name)
             if topic is not None:
                 route.update(topic)
+        for name in self._accumulator.topics:
+            self._cluster.known_topic(name)  # is wanted, also when the route is gone
         self._accumulator.believe(self._cluster.metadata, now_s)
         self._pump_soon()
 

@@ -102,6 +102,7 @@ class Sending:
             self._send(request)
         self._reach_leaders(now_s)
         if self._accumulator.wants_metadata:
+            self._accumulator.wants_metadata = False
             self._cluster.request_update()
         if self._accumulator.wants_identity:
             self._in_background("identity", self._get_identity)
