@@ -17,8 +17,8 @@ from __future__ import annotations
 import contextlib
 import struct
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from . import handmade, schema
@@ -103,7 +103,10 @@ class Step:
     answers: bool = True
     later: bool = False
     lenient: bool = False  # drop fields the version does not have
-    notes: frozenset[str] = frozenset()  # named normalisations (see tests/wire/normal.py)
+    notes: frozenset[str] = frozenset()  # named normalisations (see tests/wire/normal.py), or PATIENT
+
+
+PATIENT = "patient"
 
 
 def call(api: Api, version: int, label: str = "", /, *, keep: Mapping[str, str] | None = None, **fields: Any) -> Step:
@@ -129,6 +132,11 @@ def every(
         )
         for version in (VERSIONS[api] if versions is None else versions)
     ]
+
+
+def patient(step: Step) -> Step:
+    """Ask again while the coordinator says that it will soon be able to answer."""
+    return replace(step, notes=step.notes | {PATIENT})
 
 
 def raw(label: str, frame: bytes, *, api: Api | None = None, version: int = 0, framed: bool = False) -> Step:
@@ -159,6 +167,8 @@ class Family:
 
 
 COORDINATOR_LOAD_IN_PROGRESS = 14
+COMES_SOON = frozenset({14, 15, 16, 51})
+"""A coordinator that loads, is not there yet or not known to be; a transaction whose markers are being written."""
 PATIENCE_S = 0.1
 
 # --- running ----------------------------------------------------------------------------------------------
@@ -223,10 +233,25 @@ def may_create_topics(step: Step) -> bool:
 
 
 def is_still_loading(exchange: Exchange) -> bool:
-    """A broker just started that asks to come back for producer ids."""
+    """A broker just started that asks to come back for producer ids; or what a patient step waits for."""
+    if PATIENT in exchange.step.notes:
+        return any(code in COMES_SOON for code in error_codes(exchange.decoded()))
     if exchange.step.api != Api.INIT_PRODUCER_ID:
         return False
     return (exchange.decoded() or {}).get("error_code") == COORDINATOR_LOAD_IN_PROGRESS
+
+
+def error_codes(value: JSON) -> Iterator[int]:
+    """All that stand in an answer, at whatever depth."""
+    if isinstance(value, dict):
+        for name, each in value.items():
+            if name.endswith("error_code"):
+                yield each
+            else:
+                yield from error_codes(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from error_codes(each)
 
 
 class Runner:
