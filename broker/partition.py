@@ -19,7 +19,7 @@ from ..storage.leader_epochs import LeaderEpochs
 from ..storage.log import AbortedTransaction, Appended, FileSlice, Log, TransactionEnd
 from .flusher import Done, Flusher
 from .partition_settings import PartitionSettings
-from .produce_validation import validate
+from .produce_validation import header_of_plain_batch, validate
 from .topic_names import INTERNAL_TOPICS
 from .waiting import FetchWait
 
@@ -93,8 +93,15 @@ class Partition:
         """
         if self.topic in INTERNAL_TOPICS:
             raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION, f"Cannot append to internal topic {self.topic}")
-        valid = validate(batch, self.settings.rules, version=version, partition=self.name, now_ms=now_ms)
-        return self._append(valid, now_ms)
+        log, rules = self.log, self.settings.rules
+        header = header_of_plain_batch(batch, rules, now_ms)
+        if header is not None:
+            appended = log.append_one(batch, header, leader_epoch=self.leader_epoch, now_ms=now_ms)
+        else:
+            batch = validate(batch, rules, version=version, partition=self.name, now_ms=now_ms)
+            appended = log.append(batch, leader_epoch=self.leader_epoch, now_ms=now_ms)
+        self._appended(appended, len(batch))
+        return appended
 
     def append_own(self, batch: memoryview, *, now_ms: int) -> Appended:
         """Append a batch that this broker has built itself: a coordinator's records, a transaction's marker.
@@ -102,16 +109,16 @@ class Partition:
         It is not validated, and `max.message.bytes` is for clients. Raises KafkaError: KAFKA_STORAGE_ERROR,
         RECORD_LIST_TOO_LARGE (for a segment), and what the log says of producers.
         """
-        return self._append(batch, now_ms)
-
-    def _append(self, batch: memoryview, now_ms: int) -> Appended:
-        log = self.log
-        appended = log.append(batch, leader_epoch=self.leader_epoch, now_ms=now_ms)
-        if not appended.duplicate:
-            self._tell_readers(len(batch))
-        if log.dirty_bytes > DIRTY_LIMIT_BYTES:
-            self._flusher.flush_soon(log)
+        appended = self.log.append(batch, leader_epoch=self.leader_epoch, now_ms=now_ms)
+        self._appended(appended, len(batch))
         return appended
+
+    def _appended(self, appended: Appended, size_bytes: int) -> None:
+        """Wake the readers, and bound what is dirty."""
+        if not appended.duplicate:
+            self._tell_readers(size_bytes)
+        if self.log.dirty_bytes > DIRTY_LIMIT_BYTES:
+            self._flusher.flush_soon(self.log)
 
     def end_transaction(self, end: TransactionEnd, *, now_ms: int) -> Appended:
         """Append the marker that ends a producer's transaction here; wakes the readers. KafkaError as the log's."""

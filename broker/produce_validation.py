@@ -14,10 +14,12 @@ from typing import NamedTuple
 from ..protocol.batch_header import (
     ATTRIBUTES_POSITION,
     CODEC_MASK,
+    HEADER,
     MAGIC_POSITION,
     TIMESTAMP_TYPE_BIT,
     TRANSACTIONAL_BIT,
 )
+from ..protocol.checksum import crc32c
 from ..protocol.compression import Codec, compress, decompress
 from ..protocol.errors import ErrorCode, KafkaError, MalformedMessage
 from ..protocol.record_walk import offset_delta, walk_records
@@ -34,6 +36,9 @@ from ..protocol.records import (
     read_header,
     with_records,
 )
+
+HeaderValues = tuple[int, ...]
+"""What HEADER unpacks."""
 
 MAGIC = 2
 SMALLEST_LEGACY_RECORD = 14  # the least length that any format's batch or message has behind its length field
@@ -82,6 +87,57 @@ class RecordsRefused(KafkaError):
 def _invalid(message: str) -> RecordsRefused:
     """What the log itself finds wrong with a batch."""
     return RecordsRefused(ErrorCode.INVALID_RECORD, message, tells_log_start=True)
+
+
+def header_of_plain_batch(batch: memoryview, rules: AppendRules, now_ms: int) -> HeaderValues | None:
+    """The header of a batch that is to be appended just as it is, or None, which says nothing: ask `validate`.
+
+    What nearly every producer sends nearly always, found out with few steps: one batch, not compressed, not transactional, with
+    its producer's timestamps, right in everything that `validate` looks at. The two must agree; a test holds them against
+    each other.
+    """
+    size_bytes = len(batch)
+    if size_bytes < RECORD_BATCH_OVERHEAD:
+        return None
+    values: HeaderValues = HEADER.unpack_from(batch)
+    (
+        base_offset,
+        length,
+        _,
+        magic,
+        crc,
+        attributes,
+        delta,
+        base_timestamp,
+        max_timestamp,
+        producer,
+        _,
+        sequence,
+        count,
+    ) = values
+    if (
+        length != size_bytes - LOG_OVERHEAD
+        or magic != MAGIC
+        or attributes
+        or base_offset
+        or count <= 0
+        or delta != count - 1
+        or (sequence < 0 <= producer)
+        or size_bytes > rules.max_message_bytes
+        or rules.log_append_time
+        or rules.needs_keys
+        or rules.compression  # neither None, the producer's, nor none
+        or rules.timestamp_before_max_ms != LARGEST_INT64
+        or not NO_TIMESTAMP < max_timestamp <= now_ms + rules.timestamp_after_max_ms
+        or crc32c(batch[ATTRIBUTES_POSITION:]) != crc
+    ):
+        return None
+    records = bytes(batch[RECORD_BATCH_OVERHEAD:])
+    try:
+        end, largest, _ = walk_records(records, 0, count)
+    except IndexError:
+        return None
+    return values if end == len(records) and largest >= 0 and base_timestamp + largest == max_timestamp else None
 
 
 def validate(batch: memoryview, rules: AppendRules, *, version: int, partition: str, now_ms: int) -> memoryview:

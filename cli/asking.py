@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
-from ..client.admin import AdminClient
+from ..client.admin import Admin
 from ..client.errors import CannotConnect, ClientError
 from ..protocol.errors import KafkaError
 from .errors import FAILED, WRONGLY_ASKED, CommandError
@@ -16,7 +16,7 @@ T = TypeVar("T")
 TIMEOUT_S = 30.0
 
 
-def ask(bootstrap_servers: str, question: Callable[[AdminClient], Awaitable[T]]) -> T:
+def ask(bootstrap_servers: str, question: Callable[[Admin], Awaitable[T]]) -> T:
     """The answer to `question`, put to the cluster at these addresses; CommandError if there is none."""
     try:
         return asyncio.run(_ask(bootstrap_servers, question))
@@ -29,9 +29,9 @@ def ask(bootstrap_servers: str, question: Callable[[AdminClient], Awaitable[T]])
         raise CommandError(_words(error)) from error
 
 
-async def _ask(bootstrap_servers: str, question: Callable[[AdminClient], Awaitable[T]]) -> T:
+async def _ask(bootstrap_servers: str, question: Callable[[Admin], Awaitable[T]]) -> T:
     try:
-        client = AdminClient(bootstrap_servers, timeout_s=TIMEOUT_S)
+        client = Admin(bootstrap_servers, timeout_s=TIMEOUT_S)
     except ValueError as error:
         raise CommandError(f"--bootstrap-server: {error}", exit_code=WRONGLY_ASKED) from error
     async with client:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..client.admin import AdminClient
-from ..client.admin_values import (
+from ..client.admin import (
+    Admin,
     ConfigResource,
     ConfigSource,
     CreatedTopic,
@@ -63,7 +63,7 @@ def alter(bootstrap_server: str, name: str, *, partitions: int | None, changes: 
     if partitions is None and not changes:
         raise CommandError("nothing to alter: give --partitions, --config or --delete-config", exit_code=WRONGLY_ASKED)
 
-    async def question(admin: AdminClient) -> dict[str, KafkaError | None]:
+    async def question(admin: Admin) -> dict[str, KafkaError | None]:
         # The configs first: a wrong one is refused as a whole, partitions cannot be taken back.
         if changes:
             await admin.alter_configs(ConfigResource.TOPIC, name, changes)
@@ -138,7 +138,7 @@ class _Described:
 
 
 def describe(bootstrap_server: str, names: Sequence[str], *, as_json: bool) -> None:
-    async def question(admin: AdminClient) -> tuple[list[_Described], dict[str, KafkaError]]:
+    async def question(admin: Admin) -> tuple[list[_Described], dict[str, KafkaError]]:
         found: Mapping[str, TopicDescription | KafkaError]
         if names:
             found = await admin.describe_topics(names)
@@ -155,7 +155,7 @@ def describe(bootstrap_server: str, names: Sequence[str], *, as_json: bool) -> N
     fail_if_any_refused(refused, "describe")
 
 
-async def _details(admin: AdminClient, topic: TopicDescription) -> _Described:
+async def _details(admin: Admin, topic: TopicDescription) -> _Described:
     entries = await admin.describe_configs(ConfigResource.TOPIC, topic.name)
     configs = {
         name: entry.value for name, entry in sorted(entries.items()) if entry.source is ConfigSource.DYNAMIC_TOPIC

@@ -92,7 +92,7 @@ class Cluster:
         """ValueError if `bootstrap_servers` cannot be read."""
         self.settings = settings or ClusterSettings()
         self.metadata = Metadata()
-        self._bootstrap = _addresses(bootstrap_servers)
+        self._bootstrap = addresses_of(bootstrap_servers)
         self._pool = ConnectionPool(
             self._bootstrap,
             client_id=self.settings.client_id,
@@ -404,7 +404,8 @@ def _now_s() -> float:
     return asyncio.get_running_loop().time()
 
 
-def _addresses(servers: BootstrapServers) -> tuple[Address, ...]:
+def addresses_of(servers: BootstrapServers) -> tuple[Address, ...]:
+    """The addresses that were given; ValueError with one line on what is wrong."""
     if isinstance(servers, str):
         return parse_addresses(servers)
     return tuple(

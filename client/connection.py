@@ -210,7 +210,7 @@ class Connection(asyncio.BufferedProtocol):
         """Ask in our highest version; a broker that does not know it answers with its own highest, as v0."""
         version = SUPPORTED[ApiKey.API_VERSIONS].max_version
         for _ in range(2):
-            answer = await self._request(ApiKey.API_VERSIONS, version, _who_we_are(), None)
+            answer = await self._request(ApiKey.API_VERSIONS, version, who_we_are(), None)
             offered = {api.api_key: VersionRange(api.min_version, api.max_version) for api in answer.api_keys}
             if answer.error_code == ErrorCode.NONE:
                 return offered
@@ -303,7 +303,8 @@ def _again(error: ClientError) -> ClientError:
     return type(error)(*error.args)
 
 
-def _who_we_are() -> Message:
+def who_we_are() -> Message:
+    """What a client says in ApiVersions."""
     # Imported here, for the root of the package imports us.
     from .. import __version__
 

@@ -88,7 +88,8 @@ class SortedEntries(Generic[Entry]):
 
     def is_full(self, max_bytes: int) -> bool:
         """Whether another entry would make it larger than `max_bytes`."""
-        self._load()
+        if self._written_count < 0:
+            self._load()
         return len(self._waiting) + (self._written_count + 1) * self.layout.size > max_bytes
 
     def write(self) -> None:

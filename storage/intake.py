@@ -9,9 +9,10 @@ from .producers import ProducedBatch
 
 NO_TIMESTAMP = -1
 
-# Places of a header's numbers in HEADER: reading them by name would cost as much as the rest of an append.
-_LENGTH, _ATTRIBUTES, _LAST_OFFSET_DELTA, _MAX_TIMESTAMP = 1, 5, 6, 8
-_PRODUCER_ID, _PRODUCER_EPOCH, _BASE_SEQUENCE = 9, 10, 11
+HeaderValues = tuple[int, ...]
+"""What HEADER unpacks: reading its numbers by name would cost as much as the rest of an append. Their places:"""
+LENGTH, ATTRIBUTES, LAST_OFFSET_DELTA, MAX_TIMESTAMP = 1, 5, 6, 8
+PRODUCER_ID, PRODUCER_EPOCH, BASE_SEQUENCE = 9, 10, 11
 
 
 class Appended(NamedTuple):
@@ -52,15 +53,15 @@ def take_apart(buffer: memoryview | bytearray, base_offset: int) -> Intake:
     offset, position, end = base_offset, 0, len(buffer)
     while position < end:
         header = HEADER.unpack_from(buffer, position)
-        size_bytes = header[_LENGTH] + LOG_OVERHEAD
-        last_offset = offset + header[_LAST_OFFSET_DELTA]
-        max_timestamp = header[_MAX_TIMESTAMP]
+        size_bytes = header[LENGTH] + LOG_OVERHEAD
+        last_offset = offset + header[LAST_OFFSET_DELTA]
+        max_timestamp = header[MAX_TIMESTAMP]
         batches.append(IncomingBatch(position, size_bytes, offset, last_offset, max_timestamp))
-        if header[_PRODUCER_ID] >= 0:
-            produced.append(_produced(header, offset, last_offset))
+        if header[PRODUCER_ID] >= 0:
+            produced.append(produced_batch(header, offset))
         if max_timestamp > largest:
             largest = max_timestamp
-        if header[_ATTRIBUTES] & TIMESTAMP_TYPE_BIT:
+        if header[ATTRIBUTES] & TIMESTAMP_TYPE_BIT:
             log_append_time = max_timestamp
         position += size_bytes
         offset = last_offset + 1
@@ -74,13 +75,14 @@ def stamp(buffer: memoryview | bytearray, intake: Intake, leader_epoch: int) -> 
         patch_offsets(buffer, batch.position, batch.base_offset, leader_epoch)
 
 
-def _produced(header: tuple[int, ...], base_offset: int, last_offset: int) -> ProducedBatch:
+def produced_batch(header: HeaderValues, base_offset: int) -> ProducedBatch:
+    """What the producers' states need of a batch with this header that gets `base_offset`."""
     return ProducedBatch(
-        header[_PRODUCER_ID],
-        header[_PRODUCER_EPOCH],
-        header[_BASE_SEQUENCE],
+        header[PRODUCER_ID],
+        header[PRODUCER_EPOCH],
+        header[BASE_SEQUENCE],
         base_offset,
-        last_offset,
-        header[_MAX_TIMESTAMP],
-        header[_ATTRIBUTES],
+        base_offset + header[LAST_OFFSET_DELTA],
+        header[MAX_TIMESTAMP],
+        header[ATTRIBUTES],
     )

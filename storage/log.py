@@ -30,6 +30,7 @@ from __future__ import annotations
 import logging
 from uuid import UUID
 
+from ..protocol.batch_header import patch_offsets
 from ..protocol.errors import ErrorCode, KafkaError
 from ..protocol.records import build_end_txn_marker
 from .batches import WouldWait
@@ -40,7 +41,17 @@ from .file_slice import FileSlice
 from .files import FileClosed, Files
 from .flush import Flush, leave_sync_mark
 from .index import TimestampOffset
-from .intake import Appended, Intake, stamp, take_apart
+from .intake import (
+    LAST_OFFSET_DELTA,
+    MAX_TIMESTAMP,
+    PRODUCER_ID,
+    Appended,
+    HeaderValues,
+    Intake,
+    produced_batch,
+    stamp,
+    take_apart,
+)
 from .leader_epochs import LeaderEpochs
 from .names import Mark
 from .producers import Plan, ProducerStates, Remembered, TransactionEnd
@@ -65,6 +76,8 @@ __all__ = (
     "Verification",
     "WouldWait",
 )
+
+NO_TIMESTAMP = -1
 
 _log = logging.getLogger(__name__)
 
@@ -213,11 +226,39 @@ class Log:
             if isinstance(planned, Remembered):
                 return self._answer_duplicate(planned)
             plan = planned
-        self._roll_if_due(len(batches), intake, now_ms)
+        self._roll_if_due(len(batches), intake.max_timestamp, intake.last_offset, now_ms)
         stamp(batches, intake, leader_epoch)
         self._write(batches)
-        self._apply(len(batches), intake, leader_epoch, plan)
+        self._apply(intake, leader_epoch, plan)
         return Appended(base_offset, intake.last_offset, self.log_start_offset, False, intake.log_append_time)
+
+    def append_one(
+        self, batch: memoryview | bytearray, header: HeaderValues, *, leader_epoch: int, now_ms: int
+    ) -> Appended:
+        """As `append`, for one batch whose header the caller has just read, and whose timestamps are the producer's.
+
+        What every small request pays for.
+        """
+        self._durability.check_writable()
+        base_offset = self.log_end_offset
+        plan: Plan = {}
+        if header[PRODUCER_ID] >= 0:
+            planned = self.producers.plan((produced_batch(header, base_offset),))
+            if isinstance(planned, Remembered):
+                return self._answer_duplicate(planned)
+            plan = planned
+        last_offset, size_bytes, max_timestamp = (
+            base_offset + header[LAST_OFFSET_DELTA],
+            len(batch),
+            header[MAX_TIMESTAMP],
+        )
+        self._roll_if_due(size_bytes, max_timestamp, last_offset, now_ms)
+        patch_offsets(batch, 0, base_offset, leader_epoch)
+        self._write(batch)
+        self._begin_apply(leader_epoch)
+        self._note(base_offset, last_offset, size_bytes, max_timestamp)
+        self.producers.apply(plan, self.log_end_offset)
+        return Appended(base_offset, last_offset, self.log_start_offset, False, NO_TIMESTAMP)
 
     def end_transaction(self, end: TransactionEnd, *, leader_epoch: int, now_ms: int) -> Appended:
         """Append the marker that ends a producer's transaction here; one without records gets its marker, too.
@@ -234,13 +275,13 @@ class Log:
             coordinator_epoch=end.marker.coordinator_epoch,
         )
         intake = take_apart(batch, self.log_end_offset)
-        self._roll_if_due(len(batch), intake, now_ms)
+        self._roll_if_due(len(batch), intake.max_timestamp, intake.last_offset, now_ms)
         stamp(batch, intake, leader_epoch)
         if aborted is None:
             self._write(batch)
         else:
             self._write_abort(batch, aborted)
-        self._apply(len(batch), intake, leader_epoch, plan)
+        self._apply(intake, leader_epoch, plan)
         return Appended(intake.last_offset, intake.last_offset, self.log_start_offset, False, intake.log_append_time)
 
     def _write_abort(self, batch: bytearray, aborted: AbortedTransaction) -> None:
@@ -263,7 +304,7 @@ class Log:
     def _answer_duplicate(self, known: Remembered) -> Appended:
         return Appended(known.first_offset, known.last_offset, self.log_start_offset, True, known.timestamp)
 
-    def _roll_if_due(self, size_bytes: int, intake: Intake, now_ms: int) -> None:
+    def _roll_if_due(self, size_bytes: int, max_timestamp: int, last_offset: int, now_ms: int) -> None:
         config = self.config
         if size_bytes > config.segment_bytes:
             raise KafkaError(
@@ -273,8 +314,8 @@ class Log:
             )
         if self._segments.active.should_roll(
             size_bytes,
-            max_timestamp=intake.max_timestamp,
-            last_offset=intake.last_offset,
+            max_timestamp=max_timestamp,
+            last_offset=last_offset,
             now_ms=now_ms,
             config=config,
         ):
@@ -296,24 +337,29 @@ class Log:
         except OSError as second:
             self._durability.poison(f"{second} while cutting off a failed append ({error})")
 
-    def _apply(self, size_bytes: int, intake: Intake, leader_epoch: int, plan: Plan) -> None:
-        active, interval_bytes = self._segments.active, self.config.index_interval_bytes
+    def _apply(self, intake: Intake, leader_epoch: int, plan: Plan) -> None:
+        """The bytes of an append are written: what follows of it."""
+        self._begin_apply(leader_epoch)
+        for batch in intake.batches:
+            self._note(batch.base_offset, batch.last_offset, batch.size_bytes, batch.max_timestamp)
+        self.producers.apply(plan, self.log_end_offset)
+
+    def _begin_apply(self, leader_epoch: int) -> None:
+        """What is true of the append as a whole."""
+        active = self._segments.active
         if leader_epoch > self.leader_epochs.latest_epoch:
             self.leader_epochs.assign(leader_epoch, self.log_end_offset)
-        if not active.size_bytes:
+        if not active.end[1]:
             self._durability.names_changed = True  # the file may be new
-        for batch in intake.batches:
-            active.remember(batch.base_offset)
-            active.note(
-                last_offset=batch.last_offset,
-                size_bytes=batch.size_bytes,
-                max_timestamp=batch.max_timestamp,
-                interval_bytes=interval_bytes,
-            )
         active.unsynced = True
+
+    def _note(self, base_offset: int, last_offset: int, size_bytes: int, max_timestamp: int) -> None:
+        """One more batch is part of the log."""
+        active = self._segments.active
+        active.remember(base_offset)
+        active.note(last_offset, size_bytes, max_timestamp, self.config.index_interval_bytes)
         self._durability.appended_bytes += size_bytes
-        self.log_end_offset = end_offset = intake.last_offset + 1
-        self.producers.apply(plan, end_offset)
+        self.log_end_offset = last_offset + 1
 
     def roll(self, now_ms: int) -> None:
         """Begin a new segment at the log's end; nothing when the active one is empty. KafkaError:

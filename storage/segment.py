@@ -146,7 +146,7 @@ class Segment:
 
     def write(self, data: Data) -> None:
         """Write batches behind the last one. Nothing else changes; after an OSError call `undo_write`."""
-        self.log.write(data, self.size_bytes)
+        self.log.write(data, self.end[1])
 
     def undo_write(self) -> None:
         """Cut off what a failed write may have left."""
@@ -156,11 +156,11 @@ class Segment:
         """The batch that is noted next was just appended: keep it in mind for readers of the tail."""
         if self.recent is None:
             self.recent = RecentBatches()
-        self.recent.add(base_offset, self.size_bytes)
+        self.recent.add(base_offset, self.end[1])
 
-    def note(self, *, last_offset: int, size_bytes: int, max_timestamp: int, interval_bytes: int) -> None:
+    def note(self, last_offset: int, size_bytes: int, max_timestamp: int, interval_bytes: int) -> None:
         """Take a batch that is in the file, directly behind the last one, into account."""
-        position = self.size_bytes
+        position = self.end[1]
         largest = self._largest or self.largest_timestamp
         if not position:
             self._first_timestamp = max_timestamp
@@ -182,13 +182,14 @@ class Segment:
         self, added_bytes: int, *, max_timestamp: int, last_offset: int, now_ms: int, config: LogConfig
     ) -> bool:
         """Whether batches of `added_bytes` belong into a new segment: size, age, full indexes, offset span."""
-        size_bytes = self.size_bytes
+        size_bytes = self.end[1]
         if not size_bytes:
             return False
         return (
             size_bytes > config.segment_bytes - added_bytes
             or last_offset - self.base_offset > MAX_RELATIVE_OFFSET
-            or self._age_ms(max_timestamp, now_ms) > config.segment_ms - self._jitter_ms(config)
+            or self._age_ms(max_timestamp, now_ms)
+            > config.segment_ms - (config.segment_jitter_ms and self._jitter_ms(config))
             or self.offset_index.is_full(config.segment_index_bytes)
             or self.time_index.is_full(config.segment_index_bytes)
         )
@@ -320,12 +321,7 @@ class Segment:
 
     def note_header(self, header: BatchHeader, interval_bytes: int) -> None:
         """As `note`, from a header that was read."""
-        self.note(
-            last_offset=header.last_offset,
-            size_bytes=header.size_bytes,
-            max_timestamp=header.max_timestamp,
-            interval_bytes=interval_bytes,
-        )
+        self.note(header.last_offset, header.size_bytes, header.max_timestamp, interval_bytes)
 
     def load_tail(self) -> int | None:
         """Walk from the last index entries to the end: sets `next_offset` and the largest timestamp.

@@ -1,7 +1,8 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ottla.broker.produce_validation import AppendRules, RecordsRefused, validate
+from ottla.broker.produce_validation import AppendRules, RecordsRefused, header_of_plain_batch, validate
+from ottla.protocol.batch_header import HEADER
 from ottla.protocol.errors import ErrorCode
 from ottla.protocol.records import (
     BatchBuilder,
@@ -33,10 +34,15 @@ def rules(**changes: object) -> AppendRules:
 
 
 def check(data: bytearray, *, version: int = 9, **changes: object) -> memoryview:
-    return validate(memoryview(data), rules(**changes), version=version, partition="t-0", now_ms=NOW_MS)
+    """What `validate` says; the short way, where it says anything, must say that the batch is good as it is."""
+    sent, plain = bytes(data), header_of_plain_batch(memoryview(data), rules(**changes), NOW_MS)
+    valid = validate(memoryview(data), rules(**changes), version=version, partition="t-0", now_ms=NOW_MS)
+    assert plain is None or (bytes(valid) == sent and plain == HEADER.unpack_from(sent))
+    return valid
 
 
 def refusal(data: bytearray, *, version: int = 9, **changes: object) -> RecordsRefused:
+    assert header_of_plain_batch(memoryview(data), rules(**changes), NOW_MS) is None
     with pytest.raises(RecordsRefused) as refused:
         check(data, version=version, **changes)
     return refused.value
@@ -50,6 +56,15 @@ def sealed(data: bytearray) -> bytearray:
 def patched(data: bytearray, position: int, value: bytes) -> bytearray:
     data[position : position + len(value)] = value
     return sealed(data)
+
+
+def test_the_short_way_takes_what_producers_send() -> None:
+    numbered = BatchBuilder(producer_id=4, producer_epoch=1, base_sequence=7)
+    numbered.append(NOW_MS - 5, None, b"v")
+    numbered.append(NOW_MS, b"k", b"v" * 300)
+
+    for data in (batch(b"a", b"b"), numbered.build()):
+        assert header_of_plain_batch(memoryview(data), rules(), NOW_MS) == HEADER.unpack_from(data)
 
 
 def test_a_good_batch_passes_as_the_same_memory() -> None:

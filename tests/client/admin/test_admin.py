@@ -8,8 +8,8 @@ from typing import TypeVar
 from uuid import UUID
 
 import pytest
-from ottla.client.admin import AdminClient
-from ottla.client.admin_values import (
+from ottla.client.admin import (
+    Admin,
     ConfigEntry,
     ConfigResource,
     ConfigSource,
@@ -29,13 +29,13 @@ T = TypeVar("T")
 TOPIC_ID = UUID(int=7)
 
 
-def ask(scripts: Mapping[ApiKey, Script], question: Callable[[AdminClient], Awaitable[T]]) -> tuple[T, ScriptedBroker]:
+def ask(scripts: Mapping[ApiKey, Script], question: Callable[[Admin], Awaitable[T]]) -> tuple[T, ScriptedBroker]:
     """Put a question to a broker with these scripts, which is also the leader of everything."""
 
     async def scenario() -> tuple[T, ScriptedBroker]:
         async with ScriptedBroker() as broker:
             broker.scripts = {ApiKey.METADATA: metadata_of(broker), **scripts}
-            async with AdminClient([broker.address], timeout_s=5) as admin:
+            async with Admin([broker.address], timeout_s=5) as admin:
                 return await question(admin), broker
 
     return asyncio.run(scenario())

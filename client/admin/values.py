@@ -1,4 +1,4 @@
-"""What an administrator says to a cluster and hears from it, as plain values."""
+"""Topics, partitions and offsets as an administrator says and hears them, as plain values."""
 
 from __future__ import annotations
 
@@ -7,29 +7,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from uuid import UUID
 
-from ..protocol.errors import ErrorCode, KafkaError
-
-
-class ConfigResource(IntEnum):
-    """What a config can belong to, numbered as on the wire."""
-
-    TOPIC = 2
-    BROKER = 4
-
-
-class ConfigSource(IntEnum):
-    """Where a config value comes from, numbered as on the wire; 0 is one that we do not know."""
-
-    UNKNOWN = 0
-    DYNAMIC_TOPIC = 1
-    DYNAMIC_BROKER = 2
-    DYNAMIC_DEFAULT_BROKER = 3
-    STATIC_BROKER = 4
-    DEFAULT = 5
-
-    @classmethod
-    def _missing_(cls, value: object) -> ConfigSource:
-        return cls.UNKNOWN
+from ...protocol.errors import ErrorCode, KafkaError
 
 
 class OffsetSpec(IntEnum):
@@ -76,16 +54,6 @@ class CreatedTopic:
 
 
 @dataclass(frozen=True, slots=True)
-class BrokerAddress:
-    """A broker of the cluster, as it wants to be connected to."""
-
-    node_id: int
-    host: str
-    port: int
-    rack: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class PartitionDescription:
     """A partition and who has it.  `leader` is None while nobody leads it, which `error` then explains."""
 
@@ -108,36 +76,40 @@ class TopicDescription:
 
 
 @dataclass(frozen=True, slots=True)
-class ClusterDescription:
-    """The cluster as one of its brokers sees it."""
-
-    cluster_id: str | None
-    controller_id: int | None
-    brokers: tuple[BrokerAddress, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ConfigEntry:
-    """A config of a topic or a broker; the value is None where it is not set, or secret."""
-
-    name: str
-    value: str | None
-    source: ConfigSource
-    is_read_only: bool
-    is_sensitive: bool
-
-    @property
-    def is_default(self) -> bool:
-        return self.source is ConfigSource.DEFAULT
-
-
-@dataclass(frozen=True, slots=True)
 class ListedOffset:
     """An offset that was asked for; all are -1 where there is none, for instance no record so young."""
 
     offset: int
     timestamp_ms: int
     leader_epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reassignment:
+    """A partition on its way: all its replicas now, and those that come and go."""
+
+    replicas: tuple[int, ...]
+    adding: tuple[int, ...]
+    removing: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionProducer:
+    """A producer that a partition remembers.  `open_since_offset` is where its open transaction began, None without one."""
+
+    producer_id: int
+    epoch: int
+    last_sequence: int
+    last_timestamp_ms: int
+    coordinator_epoch: int
+    open_since_offset: int | None
+
+
+def raise_if_refused(code: int, message: str | None) -> None:
+    """Raise the broker's refusal, if it is one."""
+    error = refusal(code, message)
+    if error is not None:
+        raise error
 
 
 def refusal(code: int, message: str | None = None) -> KafkaError | None:
