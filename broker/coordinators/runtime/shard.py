@@ -64,6 +64,11 @@ class Shard(Generic[R, M]):
         """Behind everything written so far."""
         return self._partition.log.log_end_offset
 
+    @property
+    def leader_epoch(self) -> int:
+        """The epoch under which this node has the partition: a coordinator's epoch, which grows with every start."""
+        return self._partition.leader_epoch
+
     # --- changing the state
 
     def write(self, records: Sequence[R], *, producer: TransactionalProducer | None = None) -> int:
