@@ -1,6 +1,6 @@
 """The broker put together: the one place where its parts meet.
 
-    start   lock and load the log directory -> replay the journal -> partitions -> listen
+    start   lock and load the log directory -> replay the journal -> partitions -> coordinators load -> listen
     stop    accept no more, answer what is being served -> finish what is under way -> close the directory, clean
 
 `Broker` is what handlers get. It holds the parts; what it does itself is to start and stop them in the right order.
@@ -22,20 +22,25 @@ from ..storage.loading import LoadProgress, LoadReport
 from ..storage.system_files import SystemFiles
 from .adoption import adopt
 from .api.context import RequestContext
+from .api.deciding import cluster_of
 from .api.table import HANDLERS
+from .api.topics import configs_checker, new_topic_id
 from .catalog import Catalog, CatalogListener
 from .catalog_machine import CatalogMachine
 from .catalog_records import CatalogRecord, ClusterFormed, ConfigResource, NodeStarted, TopicRemoved
 from .clock import SystemClock
 from .config import BrokerConfig
-from .coordinators.coordinator import GROUPS_JOURNAL, GroupCoordinator
+from .coordinators.coordinator import GroupCoordinator
 from .coordinators.settings import CoordinatorSettings
+from .coordinators.transactions.coordinator import TransactionCoordinator, TransactionSettings
+from .coordinators.transactions.partition_markers import PartitionMarkers
 from .dispatch import Dispatcher
 from .dynamic_config import config_in_force
 from .features import first_levels
 from .fetch_sessions import FetchSessions
 from .flusher import Flusher
 from .housekeeping import Housekeeping
+from .internal_topics import InternalTopics, codec_of_offsets, internal_configs
 from .journal import Journal
 from .listeners import Listener, as_reached
 from .partitions import Partitions
@@ -69,7 +74,8 @@ class Broker(CatalogListener):
         self.load_report: LoadReport
         self.journal: Journal[CatalogRecord]
         self.producer_ids: ProducerIds
-        self.groups: GroupCoordinator
+        self.internal_topics: InternalTopics
+        self.transactions: TransactionCoordinator
         self.bound: dict[str, Listener] = {}
         self.partitions = Partitions(
             directory,
@@ -79,6 +85,14 @@ class Broker(CatalogListener):
             clock=clock,
             forget=self._forget_topic,
         )
+        self.groups = GroupCoordinator(
+            self.catalog,
+            self.partitions,
+            CoordinatorSettings.of(config),
+            codec=codec_of_offsets(config),
+            clock=clock,
+        )
+        self.transaction_markers = PartitionMarkers(self.catalog, self.partitions, self.groups, clock)
         self.server = Server(
             max_frame_bytes=config.whole("socket.request.max.bytes"),
             queued_max_bytes=config.request_memory_bytes,
@@ -134,8 +148,8 @@ class Broker(CatalogListener):
         await self.journal.append(self._first_records())
         await asyncio.to_thread(self.partitions.open, self.load_report.failed)
         await self.journal.append([TopicRemoved(topic_id) for topic_id in self.catalog.leaving])
-        self.groups.start(self.flusher, self.clock)
         self.producer_ids = ProducerIds(self.journal, self.catalog, node_id=self.node_id)
+        self._start_coordinators()
         for listener in self.config.listeners:
             host, port = await self.server.listen(listener.name, listener.host, listener.port)
             self.bound[listener.name] = replace(listener, host=host, port=port)
@@ -152,20 +166,35 @@ class Broker(CatalogListener):
             now_ms=now_ms,
         )
         self.config = config_in_force(self._static_config, self.catalog)
-        self.groups = GroupCoordinator.open(
-            os.path.join(directory.path, GROUPS_JOURNAL),
-            self.catalog,
-            CoordinatorSettings.of(self.config),
-            files=directory.files,
-            now_ms=now_ms,
-        )
         self.load_report = directory.load(
             lambda topic: self.config.log_config(self.catalog.configs_of(ConfigResource.TOPIC, topic)),
             now_ms=now_ms,
             threads=self.config.whole("num.recovery.threads.per.data.dir"),
-            others=frozenset({CATALOG_JOURNAL, GROUPS_JOURNAL}),
+            others=frozenset({CATALOG_JOURNAL}),
             on_progress=on_progress,
         )
+
+    def _start_coordinators(self) -> None:
+        """They follow the catalog from here on, behind the partitions, whose logs they use."""
+        self.internal_topics = InternalTopics(
+            self.journal,
+            self.catalog,
+            self.partitions,
+            cluster=lambda: cluster_of(self),
+            check_configs=configs_checker(self.config),
+            new_id=new_topic_id,
+            config=lambda: self.config,
+        )
+        self.groups.start()
+        self.transactions = TransactionCoordinator(
+            TransactionSettings.of(self.config),
+            catalog=self.catalog,
+            partitions=self.partitions,
+            markers=self.transaction_markers,
+            producer_ids=self.producer_ids,
+            clock=self.clock,
+        )
+        self.transactions.start()
 
     def _tell_recovery(self) -> None:
         """Say what the last stop left behind; a new directory has nothing to tell."""
@@ -187,7 +216,12 @@ class Broker(CatalogListener):
             (each.topic, each.partition, self.directory.topic_id_of(each), each.leader_epochs.latest_epoch)
             for each in self.directory.logs
         ]
-        adopted = adopt(found, node_id=self.node_id, new_id=uuid.uuid4)
+        adopted = adopt(
+            found,
+            node_id=self.node_id,
+            new_id=uuid.uuid4,
+            configs_of=lambda topic: internal_configs(topic, self.config),
+        )
         if adopted:
             log.info("taking over %d topics that were found in %s", len(adopted), self.directory.path)
         return [ClusterFormed(self.directory.identity.cluster_id), *levels, *adopted, NodeStarted(self.node_id)]
@@ -204,13 +238,14 @@ class Broker(CatalogListener):
         await self.server.stop(STOP_GRACE_S)
         await self.server.dispatcher.close()
         await self._housekeeping.close()
+        await self.transactions.stop()
+        await self.groups.stop()
         await self.partitions.close()
         problems = []
-        for close_journal in (self.groups.stop, self.journal.close):
-            try:
-                await close_journal()
-            except Exception as error:  # noqa: BLE001 - a journal that cannot be closed must not keep the logs from it
-                problems.append(str(error))
+        try:
+            await self.journal.close()
+        except Exception as error:  # noqa: BLE001 - a journal that cannot be closed must not keep the logs from it
+            problems.append(str(error))
         await self.flusher.close()
         problems += await asyncio.to_thread(self.directory.close, threads=CLOSE_THREADS)
         return problems
@@ -227,6 +262,7 @@ class Broker(CatalogListener):
     async def _abandon(self) -> None:
         """Let go of everything after a failed start."""
         await self.server.stop(0)
+        await self.groups.stop()
         await self.partitions.close()
         await self.flusher.close()
         self.directory.abandon()

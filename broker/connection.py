@@ -43,10 +43,10 @@ log = logging.getLogger(__name__)
 class Reply:
     """A response's place in its connection's queue. Whoever serves the request completes it, exactly once."""
 
-    __slots__ = ("_connection", "_holds", "abandoned", "begun_at", "hurry", "parts")
+    __slots__ = ("_holds", "abandoned", "begun_at", "connection", "hurry", "parts")
 
     def __init__(self, connection: "Connection", begun_at: float) -> None:
-        self._connection = connection
+        self.connection = connection
         self._holds = True
         self.begun_at = begun_at
         self.parts: list[Part] | None = None
@@ -57,7 +57,7 @@ class Reply:
         """Send `parts` when it is this reply's turn; an empty list sends nothing (acks=0)."""
         assert self.parts is None, "a reply is completed once"
         self.parts = parts
-        self._connection.reply_completed(self)
+        self.connection.reply_completed(self)
 
     def let_next_begin(self) -> None:
         """The request is decided: the next may begin before this reply is completed."""
@@ -65,12 +65,25 @@ class Reply:
 
     def close(self, reason: str) -> None:
         """The peer broke the protocol: its connection ends, with one log line."""
-        self._connection.close(reason)
+        self.connection.close(reason)
 
     @property
     def holds_line(self) -> bool:
         """Whether the next request must wait."""
         return self._holds and self.parts is None
+
+
+class Lane(Protocol):
+    """What was left with a connection to serve requests like one before with fewer steps (`api/produce_again`)."""
+
+    def is_for(self, frame: memoryview) -> bool:
+        """Whether a request has its form."""
+
+    def at_once(self, frame: memoryview) -> bytes | None:
+        """The whole response; None where the request has another form, or must wait: then nothing was done."""
+
+    def begin(self, frame: memoryview, reply: Reply) -> bool:
+        """Serve it, and complete `reply` now or later; False where it has another form: then nothing was done."""
 
 
 class Service(Protocol):
@@ -96,6 +109,7 @@ class Connection(asyncio.BufferedProtocol):
         self.peer_host = "?"
         self.local_host = ""
         self.is_closed = False
+        self.lanes: tuple[Lane, ...] = ()
         self.active_at = 0.0
         self._service = service
         self._loop = asyncio.get_running_loop()
@@ -158,6 +172,7 @@ class Connection(asyncio.BufferedProtocol):
             if reply.parts is None and reply.abandoned is not None:
                 reply.abandoned()
         self._replies.clear()
+        self.lanes = ()
         if self._awaiting_memory:
             self._service.budget.withdraw(self._memory_granted)
         self._inbox.clear()
@@ -235,9 +250,17 @@ class Connection(asyncio.BufferedProtocol):
                 frame = self._next_frame()
                 if frame is None:
                     break
-                reply = Reply(self, self.active_at)
-                self._replies.append(reply)
-                self._service.serve(self, frame, reply)
+                response = self._at_once(frame)
+                if response is None:
+                    reply = Reply(self, self.active_at)
+                    self._replies.append(reply)
+                    self._service.serve(self, frame, reply)
+                elif self._replies:
+                    reply = Reply(self, self.active_at)
+                    reply.parts = [response]
+                    self._replies.append(reply)
+                else:
+                    self._outbox.add_bytes(response)
         except MalformedMessage as error:
             self._replies.pop()  # of the request that was none; those before it are still answered
             self._end_reason = str(error)
@@ -248,6 +271,14 @@ class Connection(asyncio.BufferedProtocol):
             self.close(self._end_reason)
         if not self.is_closed:
             self._settle()
+
+    def _at_once(self, frame: memoryview) -> bytes | None:
+        """The response to a request that one of the lanes takes."""
+        for lane in self.lanes:
+            response = lane.at_once(frame)
+            if response is not None:
+                return response
+        return None
 
     def _next_frame(self) -> memoryview | None:
         try:

@@ -26,7 +26,7 @@ from ..protocol.messages import (
     decode_request_header,
     encode_response,
 )
-from .api import api_versions, fetch, produce
+from .api import api_versions, fetch, produce_again
 from .api.context import Handler, RequestContext
 from .replies import framed
 
@@ -50,11 +50,14 @@ class Dispatcher:
     def __init__(self, broker: Broker, handlers: dict[ApiKey, Handler]) -> None:
         self._broker = broker
         self._handlers = handlers
-        self._served_in_place: dict[int, Serve] = {ApiKey.PRODUCE: produce.serve, ApiKey.FETCH: fetch.serve}
+        self._served_in_place: dict[int, Serve] = {ApiKey.PRODUCE: produce_again.serve, ApiKey.FETCH: fetch.serve}
         self._tasks: dict[asyncio.Task[None], Connection | None] = {}
 
     def serve(self, connection: Connection, frame: memoryview, reply: Reply) -> None:
         """Begin to serve one request. Raises MalformedMessage when the connection must end."""
+        for lane in connection.lanes:
+            if lane.begin(frame, reply):
+                return
         if not self._speaks(frame, reply):
             return
         header = decode_request_header(frame)

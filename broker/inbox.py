@@ -74,15 +74,18 @@ class Inbox:
 
     def next_frame(self) -> memoryview | None:
         """The next whole request without its size, or None. Raises MalformedMessage for an impossible size."""
-        start = self._start
-        have = self._end - start
-        if have < SIZE_BYTES:
+        view, start = self._view, self._start
+        begin = start + SIZE_BYTES
+        if self._end < begin:
             return None
-        size = frame_size(self._view, start, max_bytes=self._max_frame_bytes)
-        if size is None or have - SIZE_BYTES < size:
+        (size,) = INT32.unpack_from(view, start)
+        if not 0 < size <= self._max_frame_bytes:
+            frame_size(view, start, max_bytes=self._max_frame_bytes)  # raises
+        end = begin + size
+        if end > self._end:
             return None
-        self._start = start + SIZE_BYTES + size
-        return self._view[start + SIZE_BYTES : self._start]
+        self._start = end
+        return view[begin:end]
 
     def settle(self) -> int:
         """Keep what is left; frames handed out are invalid from here.

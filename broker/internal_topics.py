@@ -64,8 +64,16 @@ def internal_topic(name: str, config: BrokerConfig, *, node_count: int) -> NewTo
         name,
         config.whole(names.partition_count),
         min(config.whole(names.replication_factor), node_count),
-        configs=(*names.configs, ("segment.bytes", str(config.whole(names.segment_bytes)))),
+        configs=list(internal_configs(name, config).items()),
     )
+
+
+def internal_configs(name: str, config: BrokerConfig) -> dict[str, str]:
+    """What is set on the topic `name` when it is made; nothing if it is not the broker's own."""
+    names = _TOPICS.get(name)
+    if names is None:
+        return {}
+    return {**dict(names.configs), "segment.bytes": str(config.whole(names.segment_bytes))}
 
 
 def codec_of_offsets(config: BrokerConfig) -> Codec:

@@ -51,6 +51,10 @@ class Outbox:
         """Queue the parts of one response; `pump` sends them."""
         self._parts.extend(parts)
 
+    def add_bytes(self, response: bytes) -> None:
+        """Queue a whole response."""
+        self._parts.append(response)
+
     def pause(self) -> None:
         """The peer does not keep up."""
         self.is_paused = True

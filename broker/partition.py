@@ -43,6 +43,7 @@ class Partition:
         "_stable_end",
         "_undecided_bytes",
         "index",
+        "is_led",
         "leader_epoch",
         "log",
         "name",
@@ -64,6 +65,7 @@ class Partition:
     ) -> None:
         self.topic = topic
         self.index = index
+        self.is_led = True
         self.name = f"{topic}-{index}"
         self.log = log
         self.leader_epoch = leader_epoch
@@ -101,19 +103,17 @@ class Partition:
             appended = log.append_one(batch, header, leader_epoch=self.leader_epoch, now_ms=now_ms)
         else:
             batch = validate(batch, rules, version=version, partition=self.name, now_ms=now_ms)
-            appended = log.append(
-                batch, leader_epoch=self.leader_epoch, now_ms=now_ms, verification=verification
-            )
+            appended = log.append(batch, leader_epoch=self.leader_epoch, now_ms=now_ms, verification=verification)
         self._appended(appended, len(batch))
         return appended
 
-    def append_own(self, batch: memoryview, *, now_ms: int) -> Appended:
-        """Append a batch that this broker has built itself: a coordinator's records, a transaction's marker.
+    def append_own(self, batch: memoryview, *, now_ms: int, verification: Verification | None = None) -> Appended:
+        """Append a batch that this broker has built itself: a coordinator's records.
 
         It is not validated, and `max.message.bytes` is for clients. Raises KafkaError: KAFKA_STORAGE_ERROR,
         RECORD_LIST_TOO_LARGE (for a segment), and what the log says of producers.
         """
-        appended = self.log.append(batch, leader_epoch=self.leader_epoch, now_ms=now_ms)
+        appended = self.log.append(batch, leader_epoch=self.leader_epoch, now_ms=now_ms, verification=verification)
         self._appended(appended, len(batch))
         return appended
 

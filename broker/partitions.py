@@ -116,6 +116,7 @@ class Partitions(CatalogListener):
         for topic in self._catalog.topics.values():
             indexes = range(len(topic.partitions))
             logs = {index: self._kept(topic, self._directory.get(topic.name, index)) for index in indexes}
+            self._configure_adopted(topic, logs.values())
             missing = self._missing(topic, [index for index, each in logs.items() if each is None])
             if missing:
                 logs.update(zip(missing, self._create_logs(topic, missing), strict=True))
@@ -126,6 +127,15 @@ class Partitions(CatalogListener):
             if self.find(stray.topic, stray.partition) is None:
                 self._put_away(stray)
         self._catalog.subscribe(self)
+
+    def _configure_adopted(self, topic: Topic, logs: Iterable[Log | None]) -> None:
+        """Logs of a topic that has just been adopted were opened before it had its settings."""
+        if not topic.configs:
+            return
+        config = self._config().log_config(topic.configs)
+        for each in logs:
+            if each is not None:
+                each.update_config(config)
 
     def _put_away(self, stray: Log) -> None:
         if self._directory.topic_id_of(stray) in self._catalog.leaving:
@@ -208,6 +218,7 @@ class Partitions(CatalogListener):
         partitions = [each for each in self._topics.pop(topic.id) if each is not None]
         del self._topics[topic.name]
         for partition in partitions:
+            partition.is_led = False
             partition.wake_all()
         self._change(partial(self._leave, topic.id, [each.log for each in partitions]))
 

@@ -109,20 +109,35 @@ def iter_checked(
 
     `next_offset` is the smallest offset that the first batch may have.
     """
+    for located, _ in iter_proven(read, position, end, next_offset=next_offset, on_fault=on_fault):
+        yield located
+
+
+def iter_proven(
+    read: ReadAt,
+    position: int,
+    end: int,
+    *,
+    next_offset: int,
+    on_fault: Callable[[Fault], None],
+    chunk_bytes: int = SCAN_CHUNK_BYTES,
+) -> Iterator[tuple[Located, memoryview]]:
+    """As `iter_checked`, with the bytes of each batch. Reads `chunk_bytes` at a time, or one batch if that is larger."""
     chunk: bytes | bytearray = b""
     start = position
     while position < end:
         if position + RECORD_BATCH_OVERHEAD > start + len(chunk):
-            chunk, start = _read_chunk(read, min(SCAN_CHUNK_BYTES, end - position), position), position
+            chunk, start = _read_chunk(read, min(chunk_bytes, end - position), position), position
         header, reason = header_fault(chunk, position - start, end - position, next_offset)
         if header is None:
             return on_fault(Fault(position, reason))
         if position + header.size_bytes > start + len(chunk):
-            wanted = max(SCAN_CHUNK_BYTES, header.size_bytes)
+            wanted = max(chunk_bytes, header.size_bytes)
             chunk, start = _read_chunk(read, min(wanted, end - position), position), position
-        if not crc_is_valid(chunk, position - start, header):
+        at = position - start
+        if not crc_is_valid(chunk, at, header):
             return on_fault(Fault(position, "its checksum is wrong"))
-        yield Located(position, header)
+        yield Located(position, header), memoryview(chunk)[at : at + header.size_bytes]
         position += header.size_bytes
         next_offset = header.next_offset
     return None

@@ -281,7 +281,12 @@ def _check_meta_properties(path: str, files: Files) -> Iterator[Finding]:
 
 def _check_offsets(path: str, files: Files, ends: dict[TopicPartition, _Extent]) -> Iterator[Finding]:
     """Checkpoints promise that offsets below theirs are there; so none may lie beyond a log's end."""
-    for name in (checkpoint.RECOVERY_POINT_FILE, checkpoint.LOG_START_FILE, checkpoint.HIGH_WATERMARK_FILE):
+    for name in (
+        checkpoint.RECOVERY_POINT_FILE,
+        checkpoint.LOG_START_FILE,
+        checkpoint.CLEANER_FILE,
+        checkpoint.HIGH_WATERMARK_FILE,
+    ):
         file_path = os.path.join(path, name)
         try:
             offsets = checkpoint.read_offsets(files, file_path)

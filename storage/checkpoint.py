@@ -13,7 +13,8 @@ file is a checkpoint without entries: Apache Kafka creates some of its files so.
 
 In a log directory: `recovery-point-offset-checkpoint` (below it, all of a partition is on the disk),
 `log-start-offset-checkpoint` (only partitions whose start is past their first segment's base offset),
-`replication-offset-checkpoint` (high watermarks). In a partition folder: `leader-epoch-checkpoint`.
+`replication-offset-checkpoint` (high watermarks), `cleaner-offset-checkpoint` (where a log's
+uncompacted part begins; only partitions that were compacted). In a partition folder: `leader-epoch-checkpoint`.
 Kafka's classes: `CheckpointFile`, `OffsetCheckpointFile`, `LeaderEpochCheckpointFile`.
 """
 
@@ -30,6 +31,7 @@ VERSION = 0
 
 RECOVERY_POINT_FILE = "recovery-point-offset-checkpoint"
 LOG_START_FILE = "log-start-offset-checkpoint"
+CLEANER_FILE = "cleaner-offset-checkpoint"
 HIGH_WATERMARK_FILE = "replication-offset-checkpoint"
 
 _NUMBER = re.compile(r"-?\d+", re.ASCII)

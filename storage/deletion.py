@@ -6,11 +6,9 @@ reader that was handed a slice before finish it. What a crash leaves is removed 
 
 from __future__ import annotations
 
-from collections import deque
 from typing import NamedTuple
 
 from .files import Files
-from .names import Mark
 from .segment import Segment
 
 
@@ -36,13 +34,17 @@ class DeletedSegments:
     def __init__(self, files: Files, directory: str) -> None:
         self._files = files
         self._directory = directory
-        self._doomed: deque[_Doomed] = deque()
+        self._doomed: list[_Doomed] = []
 
     def add(self, segments: list[Segment], *, due_ms: int) -> None:
         """Rename the files now, the oldest segment's first; remove them when `due_ms` has come."""
         self._doomed.extend(_Doomed(due_ms, segment) for segment in segments)
         for segment in segments:
             segment.mark_deleted()
+
+    def add_replaced(self, segments: list[Segment], *, due_ms: int) -> None:
+        """As `add`, for segments that compaction has renamed."""
+        self._doomed.extend(_Doomed(due_ms, segment) for segment in segments)
 
     def remove_due(self, now_ms: int) -> int:
         """Remove what is due; returns how many segments. OSError leaves the rest for the next time."""
@@ -51,10 +53,8 @@ class DeletedSegments:
             # A file that is gone cannot tell recovery that what came before it was deleted, too.
             self._files.sync_directory(self._directory)
         while self._doomed and self._doomed[0].due_ms <= now_ms:
-            segment = self._doomed[0].segment
-            segment.remove(Mark.DELETED)
-            segment.remove(Mark.LIVE)  # where the renaming failed
-            self._doomed.popleft()
+            self._doomed[0].segment.remove_put_away()
+            del self._doomed[0]
             count += 1
         return count
 

@@ -5,6 +5,7 @@
     .kafka_cleanshutdown                there only between a clean stop and the next start
     recovery-point-offset-checkpoint    below it, all of a partition is on the disk
     log-start-offset-checkpoint         where a log begins, if not with its first segment
+    cleaner-offset-checkpoint           where the part of a log begins that compaction has yet to go over
     replication-offset-checkpoint       high watermarks; of one replica, what is on the disk
     orders-0/  orders-1/  ...           the logs, each with partition.metadata, which holds the topic id
     orders-2.<id>-delete/               deleted, the files go later; see `directory_names`
@@ -34,6 +35,7 @@ from uuid import UUID
 
 from . import clean_shutdown, meta_properties, partition_metadata
 from .checkpoint import (
+    CLEANER_FILE,
     HIGH_WATERMARK_FILE,
     LOG_START_FILE,
     RECOVERY_POINT_FILE,
@@ -78,6 +80,7 @@ class _Offsets:
 
     recovery_point: int = 0
     log_start_offset: int = 0
+    cleaned_to: int | None = None
 
 
 @dataclass(slots=True)
@@ -189,6 +192,7 @@ class LogDirectory:
                 clean=clean,
                 recovery_point=offsets.recovery_point,
                 log_start_offset=offsets.log_start_offset,
+                cleaned_to=offsets.cleaned_to,
                 progress=progress,
             )
 
@@ -225,8 +229,9 @@ class LogDirectory:
     def _read_checkpoints(self, report: LoadReport) -> dict[TopicPartition, _Offsets]:
         points = self._read_checkpoint(RECOVERY_POINT_FILE, report)
         starts = self._read_checkpoint(LOG_START_FILE, report)
-        partitions = points.keys() | starts.keys()
-        return {each: _Offsets(points.get(each, 0), starts.get(each, 0)) for each in partitions}
+        cleaned = self._read_checkpoint(CLEANER_FILE, report)
+        partitions = points.keys() | starts.keys() | cleaned.keys()
+        return {each: _Offsets(points.get(each, 0), starts.get(each, 0), cleaned.get(each)) for each in partitions}
 
     def _read_checkpoint(self, name: str, report: LoadReport) -> dict[TopicPartition, int]:
         try:
@@ -357,14 +362,17 @@ class LogDirectory:
         with self._guard:
             points = {partition: each.recovery_point for partition, each in self._failed.items()}
             starts = {partition: each.log_start_offset for partition, each in self._failed.items()}
+            cleaned = {partition: each.cleaned_to for partition, each in self._failed.items()}
             for partition, log in self._logs.items():
                 points[partition], starts[partition] = log.recovery_point, log.log_start_offset
+                cleaned[partition] = log.cleaned_to
             return self._checkpoints.begin(
                 {
                     # First: a log's recovery point follows its start over records that were never synced, so
                     # a crash must not leave the point without the start.
                     LOG_START_FILE: {partition: start for partition, start in starts.items() if start},
                     RECOVERY_POINT_FILE: points,
+                    CLEANER_FILE: {partition: offset for partition, offset in cleaned.items() if offset is not None},
                     HIGH_WATERMARK_FILE: points | dict(high_watermarks or {}),
                 }
             )

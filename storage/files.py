@@ -98,6 +98,9 @@ class Files(ABC):
         """When the file was last written, in milliseconds since 1970; the default where nobody knows."""
         return default_ms
 
+    def set_modified_ms(self, path: str, when_ms: int) -> None:  # noqa: B027 - a system without such times forgets it
+        """Say when the file was last written; not surely durable."""
+
     @abstractmethod
     def list_files(self, directory: str) -> list[str]:
         """Names of the files in a folder, in no order."""

@@ -82,6 +82,11 @@ class SortedEntries(Generic[Entry]):
         self._load()
         return self._written_count + len(self._waiting) // self.layout.size
 
+    @property
+    def size_bytes(self) -> int:
+        """Of all entries, written or not."""
+        return self.entry_count * self.layout.size
+
     def last_entry(self) -> Entry | None:
         self._load()
         return self.last

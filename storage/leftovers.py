@@ -57,6 +57,7 @@ def _finish_swaps(
     for name, each in parsed.items():
         if each.mark is Mark.LIVE and first <= each.base_offset < end:
             files.remove(os.path.join(directory, name))
+    files.sync_directory(directory)  # else a second crash could leave both, the new one and what it replaces
     for each in swaps:
         live = file_name(each.base_offset, each.kind)
         files.rename(os.path.join(directory, file_name(*each)), os.path.join(directory, live))
@@ -70,7 +71,7 @@ def _range_of(files: Files, directory: str, swaps: Iterable[FileName]) -> tuple[
             continue
         path = os.path.join(directory, file_name(*each))
         file = files.open(path)
-        first = min(first, each.base_offset)
+        first, end = min(first, each.base_offset), max(end, each.base_offset + 1)
         for _, header in iter_headers(file.read, 0, files.size(path)):
             end = max(end, header.next_offset)
         file.close()

@@ -28,12 +28,15 @@ Kafka's classes: `UnifiedLog`, `LocalLog`.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 from uuid import UUID
 
 from ..protocol.batch_header import patch_offsets
 from ..protocol.errors import ErrorCode, KafkaError
 from ..protocol.records import build_end_txn_marker
 from .batches import WouldWait
+from .compaction.owner import LogCompaction
 from .config import LogConfig
 from .deletion import DeletedSegments, SweepResult
 from .durability import Durability
@@ -53,6 +56,7 @@ from .intake import (
     take_apart,
 )
 from .leader_epochs import LeaderEpochs
+from .log_parts import LogParts
 from .names import Mark
 from .producers import Plan, ProducerStates, Remembered, TransactionEnd
 from .reading import ReadRequest, aborted_between, aborted_in, first_at_or_after, largest_timestamp, read
@@ -80,17 +84,17 @@ __all__ = (
 NO_TIMESTAMP = -1
 
 _log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 class Log:
     """A partition's records. `Log.open` reads the folder, which exists."""
 
     __slots__ = (
-        "_deleted",
-        "_durability",
-        "_files",
+        "_compaction",
+        "_parts",
         "_segments",
-        "_snapshots",
+        "cleaned_to",
         "config",
         "directory",
         "leader_epochs",
@@ -114,11 +118,13 @@ class Log:
         clean: bool,
         recovery_point: int = 0,
         log_start_offset: int = 0,
+        cleaned_to: int | None = None,
         progress: Progress | None = None,
     ) -> Log:
         """Open the log in `directory` (`<topic>-<partition>`, which exists); recover it unless the stop was `clean`.
 
-        `recovery_point` and `log_start_offset` are those of the log directory's checkpoints. OSError where the disk fails.
+        `recovery_point`, `log_start_offset` and `cleaned_to` are those of the log directory's checkpoints. OSError where
+        the disk fails.
         """
         loaded = Loader(
             files=files,
@@ -128,9 +134,10 @@ class Log:
             clean=clean,
             recovery_point=recovery_point,
             log_start_offset=log_start_offset,
+            cleaned_to=cleaned_to,
             progress=progress,
         ).load()
-        return cls(directory, files, config, loaded)
+        return cls(directory, files, config, loaded, cleaned_to)
 
     def __init__(
         self,
@@ -138,6 +145,7 @@ class Log:
         files: Files,
         config: LogConfig,
         loaded: Loaded,
+        cleaned_to: int | None,
     ) -> None:
         self.directory = directory
         self.topic, self.partition = partition_of(directory)
@@ -148,10 +156,9 @@ class Log:
         self.log_end_offset = loaded.segments.active.next_offset
         self.leader_epochs: LeaderEpochs = loaded.epochs
         self.producers: ProducerStates = loaded.producers
-        self._files = files
+        self.cleaned_to = cleaned_to  # where the part begins that compaction has yet to go over; None: it never ran
         self._segments = loaded.segments
-        self._snapshots = loaded.snapshots
-        self._durability = Durability(
+        durability = Durability(
             files,
             directory,
             loaded.segments,
@@ -160,7 +167,9 @@ class Log:
             recovery_point=loaded.recovery_point,
             names_changed=loaded.names_unsynced,
         )
-        self._deleted: DeletedSegments | None = None
+        deleted = DeletedSegments(files, directory)
+        self._parts = LogParts(files, loaded.segments, loaded.snapshots, durability, deleted)
+        self._compaction: LogCompaction | None = None
 
     def __repr__(self) -> str:
         return f"<Log {self.directory} {self.log_start_offset}..{self.log_end_offset}>"
@@ -179,12 +188,12 @@ class Log:
     @property
     def dirty_bytes(self) -> int:
         """Appended bytes that no sync has covered yet."""
-        return self._durability.appended_bytes - self._durability.flushed_bytes
+        return self._parts.durability.appended_bytes - self._parts.durability.flushed_bytes
 
     @property
     def recovery_point(self) -> int:
         """Everything before this offset is on the disk."""
-        return self._durability.recovery_point
+        return self._parts.durability.recovery_point
 
     @property
     def last_stable_offset(self) -> int:
@@ -195,7 +204,18 @@ class Log:
     @property
     def poisoned(self) -> KafkaError | None:
         """Why the log takes no more writes; None while it does."""
-        return self._durability.poisoned
+        return self._parts.durability.poisoned
+
+    @property
+    def compaction(self) -> LogCompaction:
+        """The cleaning of this log."""
+        if self._compaction is None:
+            self._compaction = LogCompaction(self, self._parts)
+        return self._compaction
+
+    @property
+    def _is_being_compacted(self) -> bool:
+        return self._compaction is not None and self._compaction.under_way is not None
 
     def update_config(self, config: LogConfig) -> None:
         """Use other settings from now on."""
@@ -217,7 +237,7 @@ class Log:
         KAFKA_STORAGE_ERROR (disk full, or poisoned), RECORD_LIST_TOO_LARGE, and what `producers` says of numbered
         batches. Then nothing was appended.
         """
-        self._durability.check_writable()
+        self._parts.durability.check_writable()
         base_offset = self.log_end_offset
         intake = take_apart(batches, base_offset)
         plan: Plan = {}
@@ -239,7 +259,7 @@ class Log:
 
         What every small request pays for.
         """
-        self._durability.check_writable()
+        self._parts.durability.check_writable()
         base_offset = self.log_end_offset
         plan: Plan = {}
         if header[PRODUCER_ID] >= 0:
@@ -265,7 +285,7 @@ class Log:
 
         Raises KafkaError as `append`, and INVALID_PRODUCER_EPOCH, TRANSACTION_COORDINATOR_FENCED. Then nothing changed.
         """
-        self._durability.check_writable()
+        self._parts.durability.check_writable()
         plan, aborted = self.producers.plan_end(end, self.log_end_offset)
         batch = build_end_txn_marker(
             end.marker.type,
@@ -294,8 +314,8 @@ class Log:
             active.txn_index.write()
         except OSError as error:
             active.txn_index.keep_first(count)
-            raise self._durability.refusal(error, poisons=True) from error
-        self._durability.names_changed |= not count
+            raise self._parts.durability.refusal(error, poisons=True) from error
+        self._parts.durability.names_changed |= not count
         try:
             self._write(batch)
         except KafkaError:
@@ -328,7 +348,7 @@ class Log:
             active.write(batches)
         except OSError as error:
             self._undo_write(active, error)
-            raise self._durability.refusal(error, poisons=True) from error
+            raise self._parts.durability.refusal(error, poisons=True) from error
 
     def _undo_write(self, active: Segment, error: OSError) -> None:
         """The bytes of a failed write that did arrive must not stay: the next append begins where this one did."""
@@ -336,7 +356,7 @@ class Log:
         try:
             active.undo_write()
         except OSError as second:
-            self._durability.poison(f"{second} while cutting off a failed append ({error})")
+            self._parts.durability.poison(f"{second} while cutting off a failed append ({error})")
 
     def _apply(self, intake: Intake, leader_epoch: int, plan: Plan) -> None:
         """The bytes of an append are written: what follows of it."""
@@ -351,7 +371,7 @@ class Log:
         if leader_epoch > self.leader_epochs.latest_epoch:
             self.leader_epochs.assign(leader_epoch, self.log_end_offset)
         if not active.end[1]:
-            self._durability.names_changed = True  # the file may be new
+            self._parts.durability.names_changed = True  # the file may be new
         active.unsynced = True
 
     def _note(self, base_offset: int, last_offset: int, size_bytes: int, max_timestamp: int) -> None:
@@ -359,32 +379,32 @@ class Log:
         active = self._segments.active
         active.remember(base_offset)
         active.note(last_offset, size_bytes, max_timestamp, self.config.index_interval_bytes)
-        self._durability.appended_bytes += size_bytes
+        self._parts.durability.appended_bytes += size_bytes
         self.log_end_offset = last_offset + 1
 
     def roll(self, now_ms: int) -> None:
         """Begin a new segment at the log's end; nothing when the active one is empty. KafkaError:
         KAFKA_STORAGE_ERROR.
         """
-        self._durability.check_writable()
+        self._parts.durability.check_writable()
         old = self._segments.active
         if not old.size_bytes:
             return
         new = Segment(
-            self._files,
+            self._parts.files,
             self.directory,
             self.log_end_offset,
             created_ms=now_ms,
         )
         try:
             old.complete_indexes()
-            self._snapshots.write(self.producers, self.log_end_offset)
+            self._parts.snapshots.write(self.producers, self.log_end_offset)
             new.create()
         except OSError as error:
             new.close()
-            raise self._durability.refusal(error, poisons=True) from error
+            raise self._parts.durability.refusal(error, poisons=True) from error
         old.recent = None
-        self._durability.sealed(old)
+        self._parts.durability.sealed(old)
         self._segments.add(new)
 
     # --- reading
@@ -417,10 +437,13 @@ class Log:
         if offset >= limit:
             return None
         request = ReadRequest(offset, limit, max_bytes, min_one_batch, wait)
+        segments = self._segments.all
         try:
             return read(self._segments, request)
-        except FileClosed as error:  # deleted under a reader in another thread
-            raise self._out_of_range(offset) from error
+        except FileClosed as error:  # it went under a reader in another thread
+            if self._segments.all is segments:
+                raise self._out_of_range(offset) from error
+        return self._read(offset, end_offset, max_bytes, min_one_batch, wait=wait)  # where it was, there is another one
 
     def _out_of_range(self, offset: int) -> KafkaError:
         return KafkaError(
@@ -431,11 +454,11 @@ class Log:
 
     def offset_for_time(self, timestamp_ms: int) -> TimestampOffset | None:
         """The first record that is not older than `timestamp_ms` (any thread; may wait); None when all are."""
-        return first_at_or_after(self._segments, timestamp_ms, self.log_start_offset)
+        return self._with_segments(lambda each: first_at_or_after(each, timestamp_ms, self.log_start_offset))
 
     def offset_of_max_timestamp(self) -> TimestampOffset | None:
         """The first record that has the largest timestamp of all (any thread; may wait); None when none has one."""
-        largest = largest_timestamp(self._segments, self.log_start_offset)
+        largest = self._with_segments(lambda each: largest_timestamp(each, self.log_start_offset)) or NO_TIMESTAMP
         return self.offset_for_time(largest) if largest >= 0 else None
 
     def aborted_transactions(self, records: FileSlice, offset: int, *, wait: bool = True) -> list[AbortedTransaction]:
@@ -453,21 +476,31 @@ class Log:
         """All that have a record or their marker at `offset` or behind it, and begin in front of `end_offset`. May wait."""
         return aborted_between(self._segments.from_offset(offset), offset, end_offset)
 
+    def _with_segments(self, find: Callable[[Sequence[Segment]], T]) -> T | None:
+        """What `find` finds; again, when segments went meanwhile, among those that are there then."""
+        while True:
+            segments = self._segments.all
+            try:
+                return find(segments)
+            except FileClosed:
+                if self._segments.all is segments:
+                    return None  # the log itself is gone
+
     # --- durability
 
     def begin_flush(self) -> Flush | None:
         """Take note of all that is dirty; None when nothing is, or the log is poisoned. Then run it, then finish it."""
-        return self._durability.begin()
+        return self._parts.durability.begin()
 
     def finish_flush(self, flush: Flush, error: Exception | None = None) -> None:
         """What came of `flush.run`: nothing raised moves the recovery point, an error poisons the log
         (NoRoom does not).
         """
-        self._durability.finish(flush, error)
+        self._parts.durability.finish(flush, error)
 
     def flush(self) -> None:
         """Make everything durable now; waits for the disk. Raises the log's KafkaError when the sync fails."""
-        self._durability.run_all()
+        self._parts.durability.run_all()
 
     # --- getting shorter
 
@@ -500,10 +533,10 @@ class Log:
             return SweepResult(0, 0, 0, 0)
         try:
             self._mend_indexes()
-            count, freed_bytes = self._apply_retention(now_ms)
-            removed = self._deleted.remove_due(now_ms) if self._deleted is not None else 0
+            count, freed_bytes = (0, 0) if self._is_being_compacted else self._apply_retention(now_ms)
+            removed = self._parts.deleted.remove_due(now_ms)
         except OSError as error:
-            raise self._durability.refusal(error) from error
+            raise self._parts.durability.refusal(error) from error
         forgotten = self.producers.expire(now_ms, self.config.producer_id_expiration_ms)
         return SweepResult(count, freed_bytes, removed, forgotten)
 
@@ -513,7 +546,7 @@ class Log:
                 _log.warning("%s: its indexes do not lead to its batches and are built again", segment.log.path)
                 segment.rebuild_indexes(self.config.index_interval_bytes)
                 if segment is not self._segments.active:
-                    self._durability.sealed(segment)
+                    self._parts.durability.sealed(segment)
 
     def _apply_retention(self, now_ms: int) -> tuple[int, int]:
         ages, start = self._segments.ages(), self.log_start_offset
@@ -522,7 +555,7 @@ class Log:
             self.roll(now_ms)
         if count:
             # The old names may go only when those that stay are sure to: the log's end may be in one of them.
-            self._files.sync_directory(self.directory)
+            self._parts.files.sync_directory(self.directory)
             self._delete(self._segments.drop_first(count), now_ms)
         return count, sum(each.size_bytes for each in ages[:count])
 
@@ -530,10 +563,9 @@ class Log:
         first_offset = self._segments.first.base_offset
         if first_offset > self.log_start_offset:
             self._begin_at(first_offset)
-        self._durability.gone(gone)
-        self._deleted = self._deleted or DeletedSegments(self._files, self.directory)
-        self._deleted.add(gone, due_ms=now_ms + self.config.file_delete_delay_ms)
-        self._snapshots.drop(lambda offset: offset < first_offset)
+        self._parts.durability.gone(gone)
+        self._parts.deleted.add(gone, due_ms=now_ms + self.config.file_delete_delay_ms)
+        self._parts.snapshots.drop(lambda offset: offset < first_offset)
 
     def truncate(self, offset: int) -> None:
         """Drop everything from `offset` on, and the whole batch that holds it. Waits for the disk; durable on return.
@@ -541,19 +573,20 @@ class Log:
         The log directory's checkpoint must not promise more than `offset` by then. KafkaError(KAFKA_STORAGE_ERROR)
         poisons the log: it is not known what is left.
         """
-        self._durability.check_writable()
+        self._parts.durability.check_writable()
+        assert not self._is_being_compacted, "its owner calls that off first"
         if offset >= self.log_end_offset:
             return
         try:
             self._truncate(max(offset, self._segments.first.base_offset))
         except OSError as error:
-            leave_sync_mark(self._files, self.directory)
-            self._durability.poison(f"truncating to {offset} failed: {error}")
-            raise self._durability.refusal(error) from error
+            leave_sync_mark(self._parts.files, self.directory)
+            self._parts.durability.poison(f"truncating to {offset} failed: {error}")
+            raise self._parts.durability.refusal(error) from error
 
     def _truncate(self, offset: int) -> None:
         gone = self._segments.drop_behind(offset)
-        self._durability.gone(gone)
+        self._parts.durability.gone(gone)
         for segment in gone:
             segment.remove(Mark.LIVE)
         active = self._segments.active
@@ -561,12 +594,14 @@ class Log:
         active.unsynced = True
         self.log_end_offset = end_offset = active.next_offset
         self.log_start_offset = min(self.log_start_offset, end_offset)
-        self._durability.truncated(end_offset)
+        if self.cleaned_to is not None:
+            self.cleaned_to = min(self.cleaned_to, end_offset)
+        self._parts.durability.truncated(end_offset)
         self.leader_epochs.truncate_end(end_offset)
-        self._snapshots.drop(lambda snapshot: snapshot > end_offset)
-        rebuild_producers(self._segments, self.producers, self._snapshots, end_offset, _log.warning)
+        self._parts.snapshots.drop(lambda snapshot: snapshot > end_offset)
+        rebuild_producers(self._segments, self.producers, self._parts.snapshots, end_offset, _log.warning)
         active.log.sync()
-        self._files.replace_bytes(*self._durability.take_epochs())  # syncs the folder, too
+        self._parts.files.replace_bytes(*self._parts.durability.take_epochs())  # syncs the folder, too
 
     # --- the end
 
@@ -578,7 +613,7 @@ class Log:
         recover.
         """
         try:
-            self._durability.check_writable()
+            self._parts.durability.check_writable()
             self._settle()
         finally:
             self.release()
@@ -586,23 +621,22 @@ class Log:
     def _settle(self) -> None:
         active = self._segments.active
         try:
-            if len(self.producers) or self._snapshots.offsets:
-                self._durability.names_changed |= self._snapshots.write(self.producers, self.log_end_offset)
+            if len(self.producers) or self._parts.snapshots.offsets:
+                self._parts.durability.names_changed |= self._parts.snapshots.write(self.producers, self.log_end_offset)
             if active.size_bytes:
                 active.complete_indexes()
         except OSError as error:
-            raise self._durability.refusal(error) from error
+            raise self._parts.durability.refusal(error) from error
         if active.unsynced or active.indexes_unsynced:
-            self._durability.sealed(active)
-        self._durability.run_all()
+            self._parts.durability.sealed(active)
+        self._parts.durability.run_all()
 
     def release(self) -> None:
         """Let go of the files as they are; nothing more is written. For a log that is being deleted, or a failure."""
         for segment in self._segments:
             segment.deleted = True
             segment.close()
-        if self._deleted is not None:
-            self._deleted.close()
+        self._parts.deleted.close()
 
     def check(self) -> None:
         """Prove the invariants; AssertionError names the one that does not hold."""

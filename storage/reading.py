@@ -106,31 +106,22 @@ def aborted_between(
     return found
 
 
-def first_at_or_after(segments: Segments, timestamp_ms: int, from_offset: int) -> TimestampOffset | None:
-    """The first record from `from_offset` on whose timestamp is at least `timestamp_ms`."""
-    for segment in segments:
-        try:
-            found = _first_in_segment(segment, timestamp_ms, from_offset)
-        except FileClosed:  # deleted under a reader in another thread: the next one is the first now
-            continue
-        if found is not None:
-            return found
-    return None
+def first_at_or_after(segments: Iterable[Segment], timestamp_ms: int, from_offset: int) -> TimestampOffset | None:
+    """The first record from `from_offset` on whose timestamp is at least `timestamp_ms`. FileClosed: a segment is gone."""
+    found = (_first_in_segment(segment, timestamp_ms, from_offset) for segment in segments)
+    return next((each for each in found if each is not None), None)
 
 
-def largest_timestamp(segments: Segments, from_offset: int) -> int:
-    """The largest timestamp of the batches that hold `from_offset` or lie behind it; -1 for none."""
+def largest_timestamp(segments: Iterable[Segment], from_offset: int) -> int:
+    """The largest timestamp of the batches that hold `from_offset` or lie behind it; -1 for none. FileClosed likewise."""
     return max(_largest_in_segment(segment, from_offset) for segment in segments)
 
 
 def _largest_in_segment(segment: Segment, from_offset: int) -> int:
     if segment.next_offset <= from_offset:
         return NO_TIMESTAMP
-    try:
-        largest = segment.largest_timestamp
-        place = segment.locate(from_offset)
-    except FileClosed:  # deleted under a reader in another thread
-        return NO_TIMESTAMP
+    largest = segment.largest_timestamp
+    place = segment.locate(from_offset)
     if largest.offset >= from_offset:
         return largest.timestamp
     # The record that had it was deleted, but not its segment.

@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 
 from .checkpoint import CorruptCheckpoint, EpochEntry, read_epochs
-from .config import LogConfig
+from .config import NEVER, LogConfig
 from .directory_names import TopicPartition, parse_name
 from .files import Files
 from .leader_epochs import LeaderEpochs
@@ -74,6 +74,7 @@ class Loader:
     clean: bool
     recovery_point: int
     log_start_offset: int
+    cleaned_to: int | None = None
     progress: Progress | None = None
     report: RecoveryReport = field(init=False)
     names: set[str] = field(init=False)
@@ -152,16 +153,23 @@ class Loader:
             if segment.load_tail() is None:
                 segment.rebuild_indexes(self.config.index_interval_bytes)
             end_offset, segment.end = segment.next_offset, (following, segment.size_bytes)
+            if following <= self._gaps_to:
+                continue  # compaction made the hole
             if any(end_offset <= offset < following for offset in deleted):
                 gone, self.segments = self.segments[:slot], self.segments[slot:]
                 drop_segments(self.files, gone, 0, self.report)
                 return
 
+    @property
+    def _gaps_to(self) -> int:
+        """In front of it the log may have holes that compaction made, whatever the topic's policy is by now."""
+        return NEVER if self.config.compacts else self.cleaned_to or 0
+
     def _remove_deleted(self) -> None:
         """Last, for while they are there they bear witness."""
         for name in sorted(self.names):
             parsed = parse_file_name(name)
-            if name == SYNC_FAILED_FILE or (parsed is not None and parsed.mark is Mark.DELETED):
+            if name == SYNC_FAILED_FILE or (parsed is not None and parsed.mark in (Mark.DELETED, Mark.REPLACED)):
                 self.files.remove(os.path.join(self.directory, name))
                 self.report.removed_files.append(name)
 
@@ -174,6 +182,7 @@ class Loader:
             names=self.names,
             config=self.config,
             recovery_point=self.recovery_point,
+            cleaned_to=self.cleaned_to or 0,
             sync_failed=self.sync_failed,
             report=self.report,
             progress=self.progress,

@@ -8,7 +8,8 @@ this order, as in Kafka,
     time      its largest timestamp is older than `retention.ms`; for a segment without timestamps the time at
               which it was written counts
 
-The last segment is among them only when it has records; the log then rolls first, so that its end is kept.
+The last segment is among them only when it has records; the log then rolls first, so that its end is kept. Others may be
+empty: compaction left nothing of them.
 A log that is only compacted loses segments by its start alone. Kafka: `UnifiedLog.deleteOldSegments`.
 """
 
@@ -18,6 +19,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from .config import LogConfig
+
+NO_AGE = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +37,9 @@ def expired_count(segments: Sequence[SegmentAge], *, config: LogConfig, log_star
     """How many segments, from the oldest on, are to go."""
     gone = _by_start(segments, log_start_offset)
     if config.deletes:
-        gone += _by_size(segments[gone:], config.retention_bytes)
-        gone += _by_time(segments[gone:], config.retention_ms, now_ms)
+        candidates = segments if segments[-1].size_bytes else segments[:-1]
+        gone += _by_size(candidates[gone:], config.retention_bytes)
+        gone += _by_time(candidates[gone:], config.retention_ms, now_ms)
     return gone
 
 
@@ -51,7 +55,7 @@ def _by_size(segments: Sequence[SegmentAge], retention_bytes: int) -> int:
     count = 0
     for segment in segments:
         surplus -= segment.size_bytes
-        if surplus < 0 or not _may_go(segment):
+        if surplus < 0:
             break
         count += 1
     return count
@@ -60,11 +64,7 @@ def _by_size(segments: Sequence[SegmentAge], retention_bytes: int) -> int:
 def _by_time(segments: Sequence[SegmentAge], retention_ms: int, now_ms: int) -> int:
     if retention_ms < 0:
         return 0
-    return _leading(segments, lambda segment: now_ms - segment.largest_timestamp > retention_ms and _may_go(segment))
-
-
-def _may_go(segment: SegmentAge) -> bool:
-    return segment.size_bytes > 0
+    return _leading(segments, lambda segment: now_ms - segment.largest_timestamp > retention_ms)
 
 
 def _leading(segments: Sequence[SegmentAge], goes: Callable[[SegmentAge], bool]) -> int:

@@ -33,7 +33,7 @@ from .config import LogConfig
 from .file_slice import FileSlice
 from .files import Data, Files, is_disk_full
 from .index import OffsetIndex, OffsetPosition, TimeIndex, TimestampOffset
-from .names import Kind, Mark, file_name
+from .names import Kind, Mark, file_name, replaced_name
 from .recent import RecentBatches
 from .txn_index import TransactionIndex
 
@@ -55,6 +55,7 @@ class Segment:
         "_files",
         "_first_timestamp",
         "_largest",
+        "_mark",
         "_txn_index",
         "base_offset",
         "created_ms",
@@ -64,6 +65,7 @@ class Segment:
         "log",
         "offset_index",
         "recent",
+        "replaced_as",
         "time_index",
         "unsynced",
     )
@@ -76,6 +78,7 @@ class Segment:
         *,
         size_bytes: int = 0,
         created_ms: int,
+        mark: Mark = Mark.LIVE,
     ) -> None:
         self._files = files
         self._directory = directory
@@ -85,9 +88,11 @@ class Segment:
         self.unsynced = False
         self.deleted = False
         self.index_lies = False
-        self.log = files.open(self.path(Kind.LOG))
-        self.offset_index = OffsetIndex(files.open(self.path(Kind.OFFSET_INDEX)), base_offset)
-        self.time_index = TimeIndex(files.open(self.path(Kind.TIME_INDEX)), base_offset)
+        self._mark = mark
+        self.replaced_as = 0  # the number in its files' names once compaction has replaced it
+        self.log = files.open(self.path(Kind.LOG, mark))
+        self.offset_index = OffsetIndex(files.open(self.path(Kind.OFFSET_INDEX, mark)), base_offset)
+        self.time_index = TimeIndex(files.open(self.path(Kind.TIME_INDEX, mark)), base_offset)
         self.recent: RecentBatches | None = None  # made with the first append: most logs are idle
         self._txn_index: TransactionIndex | None = None  # made when it is asked for: most logs have no transactions
         self._bytes_since_index = 0
@@ -98,6 +103,8 @@ class Segment:
         return f"<Segment {self.log.path} to {self.next_offset}, {self.size_bytes} bytes>"
 
     def path(self, kind: Kind, mark: Mark = Mark.LIVE) -> str:
+        if mark is Mark.REPLACED:
+            return os.path.join(self._directory, replaced_name(self.base_offset, kind, self.replaced_as))
         return os.path.join(self._directory, file_name(self.base_offset, kind, mark))
 
     @property
@@ -112,7 +119,9 @@ class Segment:
     def txn_index(self) -> TransactionIndex:
         """The aborted transactions whose markers are here."""
         if self._txn_index is None:
-            self._txn_index = TransactionIndex(self._files.open(self.path(Kind.TXN_INDEX)), self.base_offset)
+            self._txn_index = TransactionIndex(
+                self._files.open(self.path(Kind.TXN_INDEX, self._mark)), self.base_offset
+            )
             if self.deleted:
                 self._txn_index.close()
         return self._txn_index
@@ -128,7 +137,7 @@ class Segment:
     def age_timestamp(self) -> int:
         """What `retention.ms` counts from: the largest timestamp, or when it was last written if it has none."""
         largest = self.largest_timestamp.timestamp
-        if largest >= 0 or not self.size_bytes:
+        if largest >= 0:
             return largest
         return self._files.modified_ms(self.log.path, self.created_ms)
 
@@ -189,7 +198,7 @@ class Segment:
             size_bytes > config.segment_bytes - added_bytes
             or last_offset - self.base_offset > MAX_RELATIVE_OFFSET
             or self._age_ms(max_timestamp, now_ms)
-            > config.segment_ms - (config.segment_jitter_ms and self._jitter_ms(config))
+            > config.roll_ms - (config.segment_jitter_ms and self._jitter_ms(config))
             or self.offset_index.is_full(config.segment_index_bytes)
             or self.time_index.is_full(config.segment_index_bytes)
         )
@@ -199,19 +208,24 @@ class Segment:
 
         Spread by the names, not by chance: the same segment rolls at the same time after a restart.
         """
-        limit_ms = min(config.segment_jitter_ms, config.segment_ms)
+        limit_ms = min(config.segment_jitter_ms, config.roll_ms)
         if limit_ms <= 0:
             return 0
         return crc32c(f"{os.path.basename(self._directory)} {self.base_offset}".encode()) % limit_ms
 
     def _age_ms(self, max_timestamp: int, now_ms: int) -> int:
         """From the first batch's timestamp to the newest's; the time since it was made when there is none."""
+        first_timestamp = self.first_timestamp()
+        if first_timestamp >= 0:
+            return max_timestamp - first_timestamp
+        return now_ms - self.created_ms
+
+    def first_timestamp(self) -> int:
+        """The largest timestamp of the first batch, -1 for none (any thread; may wait)."""
         if self._first_timestamp is None:
             first_batch = next(self.headers(0), None)
             self._first_timestamp = first_batch.header.max_timestamp if first_batch else NO_TIMESTAMP
-        if self._first_timestamp >= 0:
-            return max_timestamp - self._first_timestamp
-        return now_ms - self.created_ms
+        return self._first_timestamp
 
     # --- its indexes
 
@@ -251,9 +265,9 @@ class Segment:
         """Note the largest timestamp last, and have both files: one that is absent would be built again. OSError."""
         largest = self.largest_timestamp
         self.time_index.append(largest.timestamp, largest.offset)
-        for kind, index in ((Kind.TIME_INDEX, self.time_index), (Kind.OFFSET_INDEX, self.offset_index)):
+        for index in (self.time_index, self.offset_index):
             index.write()
-            if not self._files.exists(self.path(kind)):
+            if not self._files.exists(index.file.path):
                 index.file.truncate(0)
 
     def try_complete_indexes(self) -> None:
@@ -402,10 +416,18 @@ class Segment:
 
     def mark_deleted(self) -> None:
         """Rename all files so that the next opening does not take them for the log's. Readers go on."""
+        self._put_away(Mark.DELETED)
+
+    def mark_replaced(self, number: int) -> None:
+        """As `mark_deleted`, for a segment whose base offset another one takes over. `number` is new in this log."""
+        self.replaced_as = number
+        self._put_away(Mark.REPLACED)
+
+    def _put_away(self, mark: Mark) -> None:
         self.deleted = True
         self._close_indexes()
         for kind in FILES_OF_A_SEGMENT:
-            path, doomed = self.path(kind), self.path(kind, Mark.DELETED)
+            path, doomed = self.path(kind), self.path(kind, mark)
             if not self._files.exists(path):
                 continue
             if kind is Kind.LOG:
@@ -413,12 +435,29 @@ class Segment:
             else:
                 self._files.rename(path, doomed)
 
+    def rename(self, mark: Mark) -> None:
+        """Give all files the names with that mark; readers go on."""
+        self.offset_index.file.rename(self.path(Kind.OFFSET_INDEX, mark))
+        self.time_index.file.rename(self.path(Kind.TIME_INDEX, mark))
+        if self._files.exists(self.path(Kind.TXN_INDEX, self._mark)):
+            self.txn_index.file.rename(self.path(Kind.TXN_INDEX, mark))
+        self.log.rename(self.path(Kind.LOG, mark))
+        self._mark = mark
+
     def remove(self, mark: Mark) -> None:
         """Close and remove all files, under the names they have now."""
         self.deleted = True
         self.close()
         for kind in FILES_OF_A_SEGMENT:
             self._files.remove(self.path(kind, mark))
+
+    def remove_put_away(self) -> None:
+        """Close and remove the files of a segment that was marked deleted or replaced. What took its name stays."""
+        if self.replaced_as:
+            self.remove(Mark.REPLACED)
+            return
+        self.remove(Mark.DELETED)
+        self.remove(Mark.LIVE)  # where the renaming failed
 
     def close(self) -> None:
         self.log.close()

@@ -7,9 +7,9 @@ with the one it has.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from .retention import SegmentAge
+from .retention import NO_AGE, SegmentAge
 from .segment import Segment
 
 
@@ -33,6 +33,11 @@ class Segments:
         return len(self._all)
 
     @property
+    def all(self) -> Sequence[Segment]:
+        """The list as it is; another one is there after every change."""
+        return self._all
+
+    @property
     def first(self) -> Segment:
         return self._all[0]
 
@@ -44,10 +49,14 @@ class Segments:
     def ages(self) -> list[SegmentAge]:
         """What retention needs to know of each."""
         return [
-            SegmentAge(each.base_offset, each.next_offset, each.size_bytes, each.age_timestamp) for each in self._all
+            SegmentAge(each.base_offset, each.next_offset, each.size_bytes, self._age_of(each)) for each in self._all
         ]
 
-    def from_offset(self, offset: int) -> list[Segment]:
+    def _age_of(self, segment: Segment) -> int:
+        """An empty active segment has none, and nobody will ask: the disk is not either, for most logs are idle."""
+        return segment.age_timestamp if segment.size_bytes or segment is not self.active else NO_AGE
+
+    def from_offset(self, offset: int) -> Sequence[Segment]:
         """The segment that may hold `offset`, and those behind it."""
         active = self.active
         if offset >= active.base_offset:
@@ -59,6 +68,13 @@ class Segments:
         """Put a new active segment behind the last one."""
         assert segment.base_offset > self.active.base_offset
         self._replace([*self._all, segment])
+
+    def replace(self, old: list[Segment], new: Segment) -> None:
+        """Put one segment in the place of neighbours, which are in the list, in order, and not active."""
+        slot = self._all.index(old[0])
+        assert self._all[slot : slot + len(old)] == old, "what is replaced is not there any more"
+        assert old[-1] is not self.active
+        self._replace([*self._all[:slot], new, *self._all[slot + len(old) :]])
 
     def drop_first(self, count: int) -> list[Segment]:
         """Take away the oldest; returns them, oldest first. At least one stays."""

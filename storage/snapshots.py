@@ -78,6 +78,13 @@ class Snapshots:
             complain(f"{path} {error}: not used")
             return None
 
+    def forget(self, goes: Callable[[int], bool]) -> list[str]:
+        """As `drop`, but leaves the removing to the caller: returns the paths."""
+        gone = [offset for offset in self.offsets if goes(offset)]
+        self.offsets = [offset for offset in self.offsets if offset not in gone]
+        self._unsynced = [offset for offset in self._unsynced if offset not in gone]
+        return [self.path(offset) for offset in gone]
+
     def drop(self, goes: Callable[[int], bool]) -> list[int]:
         """Remove the files of the offsets for which `goes` is true; returns these."""
         gone = [offset for offset in self.offsets if goes(offset)]

@@ -95,6 +95,9 @@ class SystemFiles(Files):
     def modified_ms(self, path: str, default_ms: int) -> int:
         return os.stat(path).st_mtime_ns // 1_000_000 if os.path.exists(path) else default_ms
 
+    def set_modified_ms(self, path: str, when_ms: int) -> None:
+        os.utime(path, ns=(when_ms * 1_000_000, when_ms * 1_000_000))
+
     def list_files(self, directory: str) -> list[str]:
         with os.scandir(directory) as entries:
             return [entry.name for entry in entries if entry.is_file()]

@@ -41,6 +41,7 @@ class TailCheck:
     names: set[str]
     config: LogConfig
     recovery_point: int
+    cleaned_to: int  # how far compaction has surely been
     sync_failed: bool  # what is not synced for sure is to be written again
     report: RecoveryReport
     progress: Progress | None
@@ -108,10 +109,16 @@ class TailCheck:
             whole_bytes = segment.load_tail()
             assert whole_bytes is not None
             if segment.next_offset < following:
-                self.report.notes.append(f"{segment.log.path}: damaged, though it was synced; see `ottla log check`")
+                self._note_missing(segment, following, whole_bytes)
             else:
                 self._cut_behind(segment, following, whole_bytes)
             segment.end = (following, segment.size_bytes)
+
+    def _note_missing(self, segment: Segment, following: int, whole_bytes: int) -> None:
+        """The last offsets are not there. If all of the file is batches, compaction took them."""
+        compacted = self.config.compacts or following <= self.cleaned_to
+        if whole_bytes < segment.size_bytes or not compacted:
+            self.report.notes.append(f"{segment.log.path}: damaged, though it was synced; see `ottla log check`")
 
     def _cut_behind(self, segment: Segment, following: int, whole_bytes: int) -> None:
         """A failed append was cut off and the cut was lost: it lies behind what was synced, and must not be read."""
@@ -161,9 +168,15 @@ class TailCheck:
         return not faults and self._reaches(segment, following)
 
     def _reaches(self, segment: Segment, following: int | None) -> bool:
-        """Whether the next segment goes on where this one ends. Compaction, and nothing else, may leave a gap."""
+        """Whether the next segment goes on where this one ends.
+
+        Compaction may leave a gap, and only where everything is durable; behind that it is a segment that was lost.
+        """
         end_offset = segment.next_offset
-        if following is None or end_offset == following or (end_offset < following and self.config.compacts):
+        if following is None or end_offset == following:
+            return True
+        if end_offset < following <= max(self.recovery_point, self.cleaned_to):
+            segment.end = (following, segment.size_bytes)
             return True
         self.report.notes.append(f"{segment.log.path} ends at {end_offset}, the next segment begins at {following}")
         return False

@@ -1,8 +1,7 @@
 """FindCoordinator: which node to ask about a group or a transactional id. A cluster of one node has one answer.
 
-A transactional id is given this node too, although transactions do not exist here yet: the node then refuses
-InitProducerId with UNSUPPORTED_VERSION, which clients take for final, where most of them ask again and again for a
-coordinator that cannot be found. Share groups are refused as Kafka does where they are switched off.
+Whoever looks for a coordinator needs the topic that it keeps its state in: the first one has it made (`internal_topics`).
+Share groups are refused as Kafka does where they are switched off.
 """
 
 from __future__ import annotations
@@ -10,8 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...protocol.apis import ApiKey
-from ...protocol.errors import ErrorCode
+from ...protocol.errors import ErrorCode, KafkaError
 from ...protocol.messages import Message
+from ..topic_names import CONSUMER_OFFSETS, TRANSACTION_STATE
 from .context import Handler, RequestContext
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 KEYS_FROM = 4
 """Several keys at once from this version on."""
 GROUP, TRANSACTION = 0, 1
+TOPICS = {GROUP: CONSUMER_OFFSETS, TRANSACTION: TRANSACTION_STATE}
 NO_NODE = -1
 MALFORMED = (
     "This most likely occurs because of a request being malformed by the client library or the message was sent to an "
@@ -28,28 +29,23 @@ MALFORMED = (
 """Kafka's sentence for INVALID_REQUEST."""
 
 
-def find_coordinator(broker: Broker, context: RequestContext, request: Message) -> Message:
+async def find_coordinator(broker: Broker, context: RequestContext, request: Message) -> Message:
+    found = await _coordinator(broker, context, request)
     if context.api_version >= KEYS_FROM:
-        return Message(
-            coordinators=[
-                Message(key=key, **vars(_coordinator(broker, context, request))) for key in request.coordinator_keys
-            ]
-        )
-    found = _coordinator(broker, context, request)
+        return Message(coordinators=[Message(key=key, **vars(found)) for key in request.coordinator_keys])
     if found.error_code is ErrorCode.NONE:
         found.error_message = "NONE"  # as Kafka in these versions
     return found
 
 
-def _coordinator(broker: Broker, context: RequestContext, request: Message) -> Message:
-    if request.key_type not in (GROUP, TRANSACTION):
-        return Message(
-            error_code=ErrorCode.INVALID_REQUEST,
-            error_message=MALFORMED,
-            node_id=NO_NODE,
-            host="",
-            port=NO_NODE,
-        )
+async def _coordinator(broker: Broker, context: RequestContext, request: Message) -> Message:
+    topic = TOPICS.get(request.key_type)
+    if topic is None:
+        return _nobody(ErrorCode.INVALID_REQUEST, MALFORMED)
+    try:
+        await broker.internal_topics.ensure(topic)
+    except KafkaError as refusal:
+        return _nobody(refusal.code, refusal.message)
     address = broker.advertised(context)
     return Message(
         error_code=ErrorCode.NONE,
@@ -58,6 +54,10 @@ def _coordinator(broker: Broker, context: RequestContext, request: Message) -> M
         host=address.host,
         port=address.port,
     )
+
+
+def _nobody(code: ErrorCode, message: str) -> Message:
+    return Message(error_code=code, error_message=message, node_id=NO_NODE, host="", port=NO_NODE)
 
 
 HANDLERS: dict[ApiKey, Handler] = {ApiKey.FIND_COORDINATOR: find_coordinator}

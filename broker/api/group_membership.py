@@ -37,7 +37,7 @@ async def join_group(broker: Broker, context: RequestContext, request: Message) 
         _check_join(broker.groups, request)
         answer = await broker.groups.join(request.group_id, _join(context, request))
     except KafkaError as refusal:
-        answer = join_refused(refusal.code, request.member_id)
+        answer = join_refused(refusal_of(refusal.code), request.member_id)
     if context.api_version < NULL_PROTOCOL_FROM and answer.protocol_name is None:
         answer.protocol_name = ""
     return answer
@@ -108,9 +108,11 @@ def heartbeat(broker: Broker, context: RequestContext, request: Message) -> Mess
     try:
         broker.groups.check_open()
         _check_group_id(request.group_id)
+        group = broker.groups.find(request.group_id)
     except KafkaError as refusal:
-        return Message(error_code=refusal.code)
-    group = broker.groups.groups.get(request.group_id)
+        # A member whose group is still being loaded need not fear for it, as in Kafka.
+        loading = refusal.code is ErrorCode.COORDINATOR_LOAD_IN_PROGRESS
+        return Message(error_code=ErrorCode.NONE if loading else refusal.code)
     if group is None:
         return Message(error_code=ErrorCode.UNKNOWN_MEMBER_ID)
     return Message(error_code=broker.groups.turn(group, lambda turn: syncing.heartbeat(turn, request)))
@@ -140,13 +142,13 @@ async def leave_group(broker: Broker, context: RequestContext, request: Message)
 
 
 async def _leave(groups: GroupCoordinator, group_id: str, leaving: list[Message]) -> list[ErrorCode]:
-    group = groups.groups.get(group_id)
+    group = groups.find(group_id)
     if group is None:
         return [ErrorCode.UNKNOWN_MEMBER_ID for _ in leaving]
     codes = groups.turn(group, lambda turn: syncing.leave(turn, leaving))
     if not group.members:
         # That the group is empty is what a restart must know before its last member can be sure to have left.
-        await groups.settled()
+        await groups.settled(group_id)
     return codes
 
 

@@ -1,7 +1,7 @@
 """OffsetCommit, OffsetFetch, OffsetDelete: what a group has read up to.
 
 Topics go by name, from version 10 on by id. Partitions that do not exist are answered first and left out; what is left of a
-commit is one record, and the answer comes when it is durable.
+commit is one batch, a record for each partition, and the answer comes when it is durable.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ...protocol.messages import Message
 from ..catalog import Topic
 from ..coordinators.coordinator import GroupCoordinator, refusal_of
 from ..coordinators.group import GroupState
-from ..coordinators.group_records import NEVER_MS, Committed, OffsetsCommitted, OffsetsDeleted, TopicOffsets
+from ..coordinators.group_records import NEVER_MS, Committed, OffsetCommitted
 from ..coordinators.offsets import check_commit, check_delete_offsets, present
 from .context import Handler, RequestContext
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 IDS_FROM = 10
 """OffsetCommit and OffsetFetch name topics by id from this version on."""
+GROUP_ERROR_FROM = 2
+"""OffsetFetch can say from this version on what is wrong with the group; before, it says so of each partition."""
 GROUPS_FROM = 8
 """OffsetFetch asks about several groups from this version on."""
 NO_OFFSET = -1
@@ -109,19 +111,17 @@ async def _commit(
     answer: _Answer,
 ) -> ErrorCode:
     """Write what may be committed and answer it; or a code for all of it."""
-    groups.check_open()
-    code = check_commit(groups.groups.get(request.group_id), request, api_version=context.api_version)
+    group = groups.find(request.group_id)
+    code = check_commit(group, request, api_version=context.api_version)
     if code is not ErrorCode.NONE:
         return code
-    group = groups.group_for_commit(request.group_id)
-    if group.state in (GroupState.STABLE, GroupState.PREPARING):
+    if group is not None and group.state in (GroupState.STABLE, GroupState.PREPARING):
         groups.turn(group, lambda turn: turn.restart_session(group.members[request.member_id]))
     expires_at_ms = NEVER_MS
     if request.retention_time_ms != DEFAULT_RETENTION:
         expires_at_ms = context.now_ms + request.retention_time_ms
     taken, results = [], []
     for asked, topic in accepted:
-        offsets = []
         for each in asked.partitions:
             metadata = each.committed_metadata or ""
             if len(metadata) > groups.settings.offset_metadata_max_bytes:
@@ -129,13 +129,11 @@ async def _commit(
                 continue
             results.append((asked, each.partition_index, ErrorCode.NONE))
             committed = Committed(
-                each.committed_offset, each.committed_leader_epoch, metadata, context.now_ms, expires_at_ms
+                each.committed_offset, each.committed_leader_epoch, metadata, context.now_ms, expires_at_ms, topic.id
             )
-            offsets.append((each.partition_index, committed))
-        if offsets:
-            taken.append(TopicOffsets(topic.name, topic.id, tuple(offsets)))
+            taken.append(OffsetCommitted(request.group_id, topic.name, each.partition_index, committed))
     if taken:
-        await groups.write(request.group_id, [OffsetsCommitted(request.group_id, tuple(taken))])
+        await groups.commit(request.group_id, taken)
     for result in results:
         answer.add(*result)
     return ErrorCode.NONE
@@ -152,69 +150,78 @@ def _commit_refusal(code: ErrorCode) -> ErrorCode:
 async def offset_fetch(broker: Broker, context: RequestContext, request: Message) -> Message:
     one_group = context.api_version < GROUPS_FROM
     asked = [Message(group_id=request.group_id, topics=request.topics)] if one_group else request.groups
-    code = await _readable(broker.groups, require_stable=request.require_stable)
-    if code is not ErrorCode.NONE:
-        answers = [Message(group_id=each.group_id, topics=[], error_code=code) for each in asked]
-    else:
-        answers = [_group(broker, context, each) for each in asked]
-    if one_group:
-        topics = [Message(name=each.name, partitions=each.partitions) for each in answers[0].topics]
-        return Message(topics=topics, error_code=answers[0].error_code)
-    return Message(groups=answers)
+    answers = [await _group(broker, context, each, require_stable=request.require_stable) for each in asked]
+    if not one_group:
+        return Message(groups=answers)
+    (answer,) = answers
+    if answer.error_code is not ErrorCode.NONE and context.api_version < GROUP_ERROR_FROM:
+        answer.topics = [
+            Message(name=each.name, partitions=[_no_partition(at, answer.error_code) for at in each.partition_indexes])
+            for each in request.topics
+        ]
+    topics = [Message(name=each.name, partitions=each.partitions) for each in answer.topics]
+    return Message(topics=topics, error_code=answer.error_code)
 
 
-async def _readable(groups: GroupCoordinator, *, require_stable: bool) -> ErrorCode:
-    """Whether offsets may be told; stable ones only once all that was decided before is durable."""
+async def _group(broker: Broker, context: RequestContext, asked: Message, *, require_stable: bool) -> Message:
+    """What is told is looked up at once, and told when it is durable: a crash must not take it back."""
     try:
-        groups.check_open()
-        if require_stable:
-            await groups.settled()
+        reading = _Reading(broker, context, asked.group_id, require_stable)
+        topics = reading.all_topics() if asked.topics is None else [reading.topic(each) for each in asked.topics]
+        await broker.groups.settled(asked.group_id)
     except KafkaError as refusal:
         timed_out = refusal.code is ErrorCode.REQUEST_TIMED_OUT
-        return ErrorCode.NOT_COORDINATOR if timed_out else refusal_of(refusal.code)
-    return ErrorCode.NONE
-
-
-def _group(broker: Broker, context: RequestContext, asked: Message) -> Message:
-    if asked.topics is None:
-        topics = [
-            _topic(topic.name, topic.id, [_partition(*each) for each in committed.partitions.items()])
-            for topic, committed in broker.groups.offsets_of(asked.group_id)
-        ]
-    else:
-        topics = [_asked_topic(broker, context, asked.group_id, each) for each in asked.topics]
+        code = ErrorCode.NOT_COORDINATOR if timed_out else refusal_of(refusal.code)
+        return Message(group_id=asked.group_id, topics=[], error_code=code)
     return Message(group_id=asked.group_id, topics=topics, error_code=ErrorCode.NONE)
 
 
-def _asked_topic(broker: Broker, context: RequestContext, group_id: str, asked: Message) -> Message:
-    topic, _ = _find(broker, context, asked)
-    if topic is None and context.api_version >= IDS_FROM:
-        missing = [_no_partition(index, ErrorCode.UNKNOWN_TOPIC_ID) for index in asked.partition_indexes]
-        return _topic("", asked.topic_id, missing)
-    committed = None if topic is None else broker.groups.state.offsets.get(group_id, {}).get(topic.name)
-    if committed is None or topic is None or committed.topic_id != topic.id:
-        found = [_no_partition(index) for index in asked.partition_indexes]
-    else:
-        found = [_partition(index, committed.partitions.get(index)) for index in asked.partition_indexes]
-    if topic is None:
-        return _topic(asked.name, UUID(int=0), found)
-    return _topic(topic.name, topic.id, found)
+class _Reading:
+    """Looks up what one group has committed. KafkaError where the group's partition is not there."""
+
+    def __init__(self, broker: Broker, context: RequestContext, group_id: str, require_stable: bool) -> None:
+        self._broker = broker
+        self._context = context
+        self._group_id = group_id
+        self._require_stable = require_stable
+        self._state = broker.groups.shard_of(group_id).machine.state
+
+    def all_topics(self) -> list[Message]:
+        return [
+            _topic(topic.name, topic.id, [self._partition(topic.name, *each) for each in partitions.items()])
+            for topic, partitions in self._broker.groups.offsets_of(self._group_id)
+        ]
+
+    def topic(self, asked: Message) -> Message:
+        topic, _ = _find(self._broker, self._context, asked)
+        if topic is None and self._context.api_version >= IDS_FROM:
+            missing = [_no_partition(index, ErrorCode.UNKNOWN_TOPIC_ID) for index in asked.partition_indexes]
+            return _topic("", asked.topic_id, missing)
+        if topic is None:
+            return _topic(asked.name, UUID(int=0), [_no_partition(index) for index in asked.partition_indexes])
+        found = []
+        for index in asked.partition_indexes:
+            committed = self._state.committed(self._group_id, topic.name, index)
+            is_of_it = committed is not None and committed.is_of(topic.id)
+            found.append(self._partition(topic.name, index, committed if is_of_it else None))
+        return _topic(topic.name, topic.id, found)
+
+    def _partition(self, topic: str, index: int, committed: Committed | None) -> Message:
+        if self._require_stable and self._state.is_pending(self._group_id, topic, index):
+            return _no_partition(index, ErrorCode.UNSTABLE_OFFSET_COMMIT)
+        if committed is None:
+            return _no_partition(index)
+        return Message(
+            partition_index=index,
+            committed_offset=committed.offset,
+            committed_leader_epoch=committed.leader_epoch,
+            metadata=committed.metadata,
+            error_code=ErrorCode.NONE,
+        )
 
 
 def _topic(name: str, topic_id: UUID, partitions: list[Message]) -> Message:
     return Message(name=name, topic_id=topic_id, partitions=partitions)
-
-
-def _partition(index: int, committed: Committed | None) -> Message:
-    if committed is None:
-        return _no_partition(index)
-    return Message(
-        partition_index=index,
-        committed_offset=committed.offset,
-        committed_leader_epoch=committed.leader_epoch,
-        metadata=committed.metadata,
-        error_code=ErrorCode.NONE,
-    )
 
 
 def _no_partition(index: int, code: ErrorCode = ErrorCode.NONE) -> Message:
@@ -248,7 +255,7 @@ async def _delete(
     groups.check_open()
     if not group_id:
         return ErrorCode.INVALID_GROUP_ID
-    group = groups.groups.get(group_id)
+    group = groups.find(group_id)
     code = check_delete_offsets(group)
     if group is None or code is not ErrorCode.NONE:
         return code
@@ -260,9 +267,7 @@ async def _delete(
             answer.add(asked, index, ErrorCode.GROUP_SUBSCRIBED_TO_TOPIC if subscribed else ErrorCode.NONE)
         if not subscribed:
             wanted.append((topic.name, indexes))
-    removed = tuple(present(groups.state.offsets.get(group_id, {}), wanted))
-    if removed:
-        await groups.write(group_id, [OffsetsDeleted(group_id, removed)])
+    await groups.write(group_id, list(present(group_id, groups.shard_of(group_id).machine.state, wanted)))
     return ErrorCode.NONE
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from ...protocol.apis import ApiKey
 from ...protocol.errors import ErrorCode, KafkaError
 from ...protocol.messages import Message
-from ..coordinators.coordinator import refusal_of
+from ..coordinators.coordinator import GroupCoordinator, refusal_of
 from ..coordinators.group import Group, GroupState, Member
 from ..coordinators.offsets import check_delete_group
 from .context import Handler, RequestContext
@@ -36,7 +37,10 @@ def describe_groups(broker: Broker, context: RequestContext, request: Message) -
 
 
 def _described(broker: Broker, context: RequestContext, group_id: str) -> Message:
-    group = broker.groups.groups.get(group_id)
+    try:
+        group = broker.groups.find(group_id)
+    except KafkaError as refusal:
+        return _without_group(group_id, "", error_code=refusal.code)
     if group is None:
         return _not_found(context, group_id)
     protocol = group.protocol_name if group.state is GroupState.STABLE else None
@@ -53,11 +57,22 @@ def _described(broker: Broker, context: RequestContext, group_id: str) -> Messag
 
 def _not_found(context: RequestContext, group_id: str) -> Message:
     says_so = context.api_version >= NOT_FOUND_FROM
+    if not says_so:
+        return _without_group(group_id, GroupState.DEAD.value)
+    message = f"Group {group_id} not found."
+    return _without_group(
+        group_id, GroupState.DEAD.value, error_code=ErrorCode.GROUP_ID_NOT_FOUND, error_message=message
+    )
+
+
+def _without_group(
+    group_id: str, state: str, *, error_code: ErrorCode = ErrorCode.NONE, error_message: str | None = None
+) -> Message:
     return Message(
-        error_code=ErrorCode.GROUP_ID_NOT_FOUND if says_so else ErrorCode.NONE,
-        error_message=f"Group {group_id} not found." if says_so else None,
+        error_code=error_code,
+        error_message=error_message,
         group_id=group_id,
-        group_state=GroupState.DEAD.value,
+        group_state=state,
         protocol_type="",
         protocol_data="",
         members=[],
@@ -82,9 +97,11 @@ def _member(member: Member, protocol: str | None) -> Message:
 def list_groups(broker: Broker, context: RequestContext, request: Message) -> Message:
     states = {each.strip().lower() for each in request.states_filter}
     types = {each.strip().lower() for each in request.types_filter}
+    if broker.groups.runtime.is_loading:
+        return Message(error_code=ErrorCode.COORDINATOR_LOAD_IN_PROGRESS, groups=[])
     listed = [
         _listed(group)
-        for group in broker.groups.groups.values()
+        for group in broker.groups.groups
         if (not states or group.state.value.lower() in states) and (not types or CLASSIC in types)
     ]
     return Message(error_code=ErrorCode.NONE, groups=listed)
@@ -104,21 +121,19 @@ def _listed(group: Group) -> Message:
 
 async def delete_groups(broker: Broker, context: RequestContext, request: Message) -> Message:
     names = list(dict.fromkeys(request.groups_names))
-    try:
-        codes = await _delete(broker, names)
-    except KafkaError as refusal:
-        codes = [refusal_of(refusal.code)] * len(names)
+    codes = await asyncio.gather(*(_delete(broker.groups, name) for name in names))
     return Message(results=[Message(group_id=name, error_code=code) for name, code in zip(names, codes, strict=True)])
 
 
-async def _delete(broker: Broker, names: list[str]) -> list[ErrorCode]:
-    broker.groups.check_open()
-    found = [broker.groups.groups.get(name) for name in names]
-    codes = [check_delete_group(group) for group in found]
-    empty = [group for group, code in zip(found, codes, strict=True) if group is not None and not code]
-    if empty:
-        await broker.groups.delete(empty)
-    return codes
+async def _delete(groups: GroupCoordinator, name: str) -> ErrorCode:
+    try:
+        group = groups.find(name)
+        code = check_delete_group(group)
+        if group is not None and code is ErrorCode.NONE:
+            await groups.delete(group)
+    except KafkaError as refusal:
+        return refusal_of(refusal.code)
+    return code
 
 
 HANDLERS: dict[ApiKey, Handler] = {

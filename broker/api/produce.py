@@ -59,8 +59,8 @@ Topics = list[tuple[TopicKey, list[ProduceAnswer]]]
 log = logging.getLogger(__name__)
 
 
-def serve(broker: Broker, header: RequestHeader, frame: memoryview, reply: Reply) -> None:
-    """Serve one Produce request; completes `reply` now, or when its records are on the disk."""
+def serve(broker: Broker, header: RequestHeader, frame: memoryview, reply: Reply) -> ProduceRequest:
+    """Serve one Produce request and return it; completes `reply` now, or when its records are on the disk."""
     request = read_request(frame, header.body_position, header.api_version)
     produce = _Produce(broker, header, request.acks, reply)
     deadline = reply.begun_at + request.timeout_ms / 1000
@@ -71,11 +71,16 @@ def serve(broker: Broker, header: RequestHeader, frame: memoryview, reply: Reply
         copy = memoryview(bytearray(frame))  # the buffer is the next request's by then
         task = asyncio.ensure_future(produce.append_verified(request, copy, unverified, deadline))
         broker.server.dispatcher.own(task)
-        reply.abandoned = task.cancel
-        return
+        reply.abandoned = partial(_cancel, task)
+        return request
     else:
         produce.append(request, frame, NONE_VERIFIED)
     produce.finish(deadline)
+    return request
+
+
+def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
 
 
 class _Produce:
@@ -132,10 +137,8 @@ class _Produce:
             return ProduceAnswer(sent.index, verification.code, message=verification.message or None)
         try:
             appended = partition.append(batch, version=version, now_ms=now_ms, verification=verification)
-        except RecordsRefused as refused:
-            return _refused_records(sent.index, refused, partition)
         except KafkaError as error:
-            return _refusal(sent.index, error, partition)
+            return refusal(sent.index, error, partition)
         except Exception:
             log.exception("a Produce to %s failed in the broker", partition.name)
             return ProduceAnswer(sent.index, ErrorCode.UNKNOWN_SERVER_ERROR)
@@ -162,8 +165,7 @@ class _Produce:
 
     def _synced(self, answer: ProduceAnswer, error: Exception | None) -> None:
         if error is not None:
-            late = isinstance(error, TimeoutError)
-            answer.error = ErrorCode.REQUEST_TIMED_OUT if late else ErrorCode.KAFKA_STORAGE_ERROR
+            answer.error = sync_failure(error)
         self._unsynced -= 1
         if not self._unsynced:
             self._answer()
@@ -218,8 +220,17 @@ def _refused_records(index: int, refused: RecordsRefused, partition: Partition) 
     )
 
 
-def _refusal(index: int, error: KafkaError, partition: Partition) -> ProduceAnswer:
-    """What the log refused: a producer out of step, a disk that is full or failed."""
+def sync_failure(error: Exception) -> ErrorCode:
+    """What is told when the records were appended and the disk did not answer well, or not in time."""
+    return ErrorCode.REQUEST_TIMED_OUT if isinstance(error, TimeoutError) else ErrorCode.KAFKA_STORAGE_ERROR
+
+
+def refusal(index: int, error: KafkaError, partition: Partition) -> ProduceAnswer:
+    """What is told of records that may not be appended, or that the log refused: a producer out of step, a disk that is
+    full or failed.
+    """
+    if isinstance(error, RecordsRefused):
+        return _refused_records(index, error, partition)
     if error.code is ErrorCode.KAFKA_STORAGE_ERROR:
         log.error("a Produce was refused: %s", error.message)
     told = error.code in TELL_LOG_START

@@ -80,7 +80,7 @@ def _refused(transactional_id: str, code: ErrorCode) -> Message:
 # --- ListTransactions
 
 
-def list_transactions(broker: Broker, context: RequestContext, request: Message) -> Message:
+async def list_transactions(broker: Broker, context: RequestContext, request: Message) -> Message:
     version = context.api_version
     try:
         filters = Filters.of(
@@ -89,9 +89,11 @@ def list_transactions(broker: Broker, context: RequestContext, request: Message)
             longer_than_ms=request.duration_filter if version >= DURATION_FROM else NO_TIME,
             pattern=request.transactional_id_pattern if version >= PATTERN_FROM else None,
         )
-        found = [each for each in broker.transactions if filters.match(each, context.now_ms)]
+        everything = list(broker.transactions)
     except KafkaError as refusal:
         return Message(error_code=refusal.code, unknown_state_filters=[], transaction_states=[])
+    # In a thread, as all that a client's expression is matched against.
+    found = await asyncio.to_thread(lambda: [each for each in everything if filters.match(each, context.now_ms)])
     return Message(
         error_code=ErrorCode.NONE,
         unknown_state_filters=filters.unknown_states,

@@ -1,153 +1,191 @@
-"""The group coordinator: the thin shell around live groups, with their clock, their waiters and their journal.
+"""The group coordinator: the thin shell around live groups, with their clock, their waiters and `__consumer_offsets`.
 
     a request, or a deadline --> a Turn (joining, syncing, rebalance) --> its outcome, performed at once:
         timers     one table of deadlines, one timer of the loop
         replies    futures of the requests that wait
-        stored     a generation to the journal; when it is durable, that is the group's next event
+        stored     a generation, written to the group's partition; when it is durable, that is the group's next event
 
-Owned by the loop: between looking at a group and changing it nothing is awaited. Live groups are volatile, what is durable
-lives in `state`, changed by the journal only. Who waits for an answer waits no longer than a deadline of its group; who
-waits for the disk, `offsets.commit.timeout.ms`.
+A group belongs to one partition of the topic and lives in that partition's machine (`groups_machine`). Before the
+partition is loaded, requests about its groups are refused for the moment; when it is, its groups go on and their members'
+sessions begin anew. Owned by the loop: between looking at a group and changing it nothing is awaited. Live groups are
+volatile, what is durable lies in the machine's `state`, changed by records only. Who waits for an answer waits no longer
+than a deadline of its group; who waits for the disk, `offsets.commit.timeout.ms`.
 
-    open      (thread)  the journal is replayed
-    start               live groups are made of what it held, sessions of members begin anew
+    start               the topic's partitions are loaded, in the background
     release             all who wait are sent away, nothing is taken any more: first thing when the broker stops
-    stop                what is decided is written, the journal is closed
+    stop                nothing is loaded or written any more; the partitions can be closed
 
-Kafka's classes: `GroupCoordinatorService`, `GroupCoordinatorShard`, `CoordinatorRuntime`.
+Kafka's classes: `GroupCoordinatorService`, `GroupCoordinatorShard`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from itertools import islice
 from typing import TypeVar
+from uuid import UUID
 
+from ...protocol.compression import Codec
 from ...protocol.errors import ErrorCode, KafkaError
 from ...protocol.messages import Message
-from ...storage.files import Files
+from ...storage.log import Verification
 from ..catalog import Catalog, CatalogListener, Topic
-from ..flusher import Flusher
-from ..journal import Clock, Journal
-from ..journal_replay import JOURNAL_LOG_CONFIG
+from ..clock import Clock
+from ..topic_names import CONSUMER_OFFSETS
 from . import joining, rebalance, syncing
 from .group import Group, GroupState, Waiter
-from .group_records import GroupDeleted, GroupRecord, GroupStored, TopicForgotten
-from .groups_state import CommittedTopic, GroupsMachine, GroupsState
-from .offsets import expire
-from .record_writer import RecordWriter
+from .group_records import NO_TIME_MS, NO_TOPIC_ID, Committed, GroupRecord, GroupStored, OffsetCommitted
+from .groups_machine import GroupsMachine
+from .offsets import everything_of, expire, of_deleted_topic
+from .runtime.machine import TransactionalProducer
+from .runtime.runtime import CoordinatorRuntime, FindPartition
+from .runtime.shard import Shard
 from .settings import CoordinatorSettings
 from .timers import Timers
 from .turn import NO_MEMBER_ID, Outcome, TimerKey, Turn, join_refused, sync_refused
 
-GROUPS_JOURNAL = "__ottla_groups-0"
-"""The folder of the groups' journal, beside the partitions'."""
+RETENTION = "retention"
+RETENTION_STAGGER_MS = 50
+"""Partitions are looked through one after the other, so that requests pass in between."""
 
-SEGMENT_BYTES = 64 * 1024 * 1024
-"""No batch may be larger, and a generation of a thousand members with long subscriptions is megabytes."""
+RECORDS_PER_TURN = 1000
+"""So many offsets of a deleted topic are removed at a time; requests pass in between."""
 
-RETENTION = TimerKey("retention", "")
-
+GroupShard = Shard[GroupRecord, GroupsMachine]
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
 
 class GroupCoordinator(CatalogListener):
-    """All groups of this node. For handlers: `join`, `sync`, `turn`, `write`, and everything to read."""
+    """All groups of this node. For handlers: `find`, `join`, `sync`, `turn`, `write`, and everything to read."""
 
     def __init__(
-        self, journal: Journal[GroupRecord], state: GroupsState, catalog: Catalog, settings: CoordinatorSettings
+        self,
+        catalog: Catalog,
+        partitions: FindPartition,
+        settings: CoordinatorSettings,
+        *,
+        codec: Codec,
+        clock: Clock,
     ) -> None:
         self.settings = settings
-        self.state = state
-        self.groups: dict[str, Group] = {}
+        self.runtime: CoordinatorRuntime[GroupRecord, GroupsMachine] = CoordinatorRuntime(
+            CONSUMER_OFFSETS, self, catalog=catalog, partitions=partitions, codec=codec, clock=clock
+        )
         self._catalog = catalog
-        self._journal = journal
-        self._writer = RecordWriter(journal)
+        self._clock = clock
         self._timers: Timers[TimerKey] = Timers()
         self._storing: dict[str, GroupStored] = {}  # the last generation of each group that is on its way to the disk
+        self._forgetting: set[asyncio.Task[None]] = set()
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at_ms = 0
         self._is_open = False
-        self._clock: Clock
         self._loop: asyncio.AbstractEventLoop
 
-    @classmethod
-    def open(
-        cls, directory: str, catalog: Catalog, settings: CoordinatorSettings, *, files: Files, now_ms: int
-    ) -> GroupCoordinator:
-        """Recover the journal in `directory`. Reads the disk: in a thread. Raises JournalDamaged, OSError."""
-        state = GroupsState()
-        config = replace(JOURNAL_LOG_CONFIG, segment_bytes=SEGMENT_BYTES)
-        journal = Journal.open(directory, GroupsMachine(state), files=files, now_ms=now_ms, config=config)
-        return cls(journal, state, catalog, settings)
-
-    def start(self, flusher: Flusher, clock: Clock) -> None:
-        """Take over the groups; on the loop, once the catalog is loaded."""
+    def start(self) -> None:
+        """Begin to take over the groups; on the loop, once the partitions are there."""
         self._loop = asyncio.get_running_loop()
-        self._clock = clock
-        self._journal.start(flusher, clock)
-        self._catalog.subscribe(self)
         self._is_open = True
-        self._forget_deleted_topics()
-        for group_id in {**self.state.groups, **self.state.offsets}:
-            self._load(group_id)
-        self._timers.start(RETENTION, self._time_ms() + self.settings.retention_check_ms)
-        self._set_alarm()
-
-    def _load(self, group_id: str) -> None:
-        stored = self.state.groups.get(group_id)
-        group = Group(group_id, self._clock.now_ms()) if stored is None else Group.load(stored)
-        self.groups[group_id] = group
-        self.turn(group, rebalance.loaded)
-
-    def _forget_deleted_topics(self) -> None:
-        """Those that were deleted just before a crash."""
-        kept = {(topic, each.topic_id) for topics in self.state.offsets.values() for topic, each in topics.items()}
-        here = {(topic.name, topic.id) for topic in self._catalog.topics.values()}
-        gone = [TopicForgotten(*each) for each in sorted(kept - here)]
-        if gone:
-            self._writer.write("", gone)
+        self._catalog.subscribe(self)
+        self.runtime.start()
 
     def release(self) -> None:
         """Send away all who wait, so that the connections can be closed."""
         self._is_open = False
         if self._alarm is not None:
             self._alarm.cancel()
-        for group in self.groups.values():
+        for group in self.groups:
             self.turn(group, _send_away)
 
     async def stop(self) -> None:
-        """Finish what is decided and close the journal. KafkaError when its last sync fails."""
+        """Let go of the partitions; what was written is durable when they are closed."""
         if self._is_open:
             self.release()
-        await self._writer.close()
-        await self._journal.close()
+        for task in self._forgetting:
+            task.cancel()
+        await self.forgotten()
+        await self.runtime.stop()
+
+    async def forgotten(self) -> None:
+        """Return when the offsets of topics that are deleted have been removed."""
+        while self._forgetting:
+            await asyncio.wait(self._forgetting)
+
+    # --- what the runtime asks and tells (runtime.Owner)
+
+    def new_machine(self, partition: int) -> GroupsMachine:
+        """Nothing is known of the partition yet."""
+        return GroupsMachine()
+
+    def on_loaded(self, shard: GroupShard) -> None:
+        """Its groups go on."""
+        state, groups = shard.machine.state, shard.machine.groups
+        for group_id in {**state.groups, **state.offsets}:
+            stored = state.groups.get(group_id)
+            group = Group(group_id, self._clock.now_ms()) if stored is None else Group.load(stored)
+            groups[group_id] = group
+            self.turn(group, rebalance.loaded)
+        self._in_background(self._forget_topics_gone(shard))
+        stagger_ms = shard.index * RETENTION_STAGGER_MS
+        self._timers.start(_retention_of(shard), self._time_ms() + self.settings.retention_check_ms + stagger_ms)
+        self._set_alarm()
+
+    def on_unloaded(self, shard: GroupShard) -> None:
+        """Its groups are known here no more."""
+        self._timers.cancel(_retention_of(shard))
+        for group in shard.machine.groups.values():
+            self._storing.pop(group.group_id, None)
+            self.turn(group, _send_away)
+            for key in group_timers(group):
+                self._timers.cancel(key)
+        shard.machine.groups.clear()
 
     # --- requests
 
+    @property
+    def groups(self) -> Iterator[Group]:
+        """All groups that are loaded."""
+        return (group for shard in self.runtime.shards for group in list(shard.machine.groups.values()))
+
     def check_open(self) -> None:
-        """KafkaError when the broker is stopping, or its disk takes nothing more."""
+        """KafkaError when the broker is stopping."""
         if not self._is_open:
             raise KafkaError(ErrorCode.COORDINATOR_NOT_AVAILABLE, "the broker is stopping")
 
+    def shard_of(self, group_id: str) -> GroupShard:
+        """The group's partition. KafkaError: COORDINATOR_NOT_AVAILABLE, NOT_COORDINATOR, COORDINATOR_LOAD_IN_PROGRESS."""
+        self.check_open()
+        return self.runtime.shard_for(group_id)
+
+    def find(self, group_id: str) -> Group | None:
+        """The group, if there is one. KafkaError as in `shard_of`."""
+        return self.shard_of(group_id).machine.groups.get(group_id)
+
     async def join(self, group_id: str, request: joining.Join) -> Message:
-        """The answer to JoinGroup: at once, or when the generation begins."""
-        group = self.groups.get(group_id)
+        """The answer to JoinGroup: at once, or when the generation begins. KafkaError as in `shard_of` and `Shard.write`."""
+        group = self.find(group_id)
         if group is None:
             if request.member_id != NO_MEMBER_ID:
                 return join_refused(ErrorCode.UNKNOWN_MEMBER_ID, request.member_id)
-            group = self.groups[group_id] = Group(group_id, self._clock.now_ms())
+            group = self._new_group(group_id)
         waiter: asyncio.Future[Message] = self._loop.create_future()
         self.turn(group, lambda turn: joining.join(turn, request, waiter))
         return await waiter
 
+    def _new_group(self, group_id: str) -> Group:
+        """It is written down, empty, before anybody joins it, as in Kafka: where there is no room for that, nobody can."""
+        shard = self.shard_of(group_id)
+        group = Group(group_id, self._clock.now_ms())
+        shard.write([group.as_stored({})])
+        shard.machine.groups[group_id] = group
+        return group
+
     async def sync(self, group_id: str, request: Message) -> Message:
-        """The answer to SyncGroup: at once, or when the leader's assignment is durable."""
-        group = self.groups.get(group_id)
+        """The answer to SyncGroup: at once, or when the leader's assignment is durable. KafkaError as in `shard_of`."""
+        group = self.find(group_id)
         if group is None:
             return sync_refused(ErrorCode.UNKNOWN_MEMBER_ID)
         waiter: asyncio.Future[Message] = self._loop.create_future()
@@ -161,49 +199,65 @@ class GroupCoordinator(CatalogListener):
         self._perform(group, turn.outcome)
         return result
 
-    async def write(self, group_id: str, records: list[GroupRecord]) -> None:
-        """Return when durable and applied. KafkaError: REQUEST_TIMED_OUT, KAFKA_STORAGE_ERROR, or too large."""
+    async def write(self, group_id: str, records: Sequence[GroupRecord]) -> None:
+        """Write and apply at once, and return when that is durable. KafkaError: as `shard_of`, `Shard.write`, `settled`."""
+        shard = self.shard_of(group_id)
+        await self._durable(shard, shard.write(records))
+
+    async def settled(self, group_id: str) -> None:
+        """Return when all that was written about the group, and what its state tells, is durable.
+
+        KafkaError: as `shard_of`, REQUEST_TIMED_OUT, KAFKA_STORAGE_ERROR.
+        """
+        shard = self.shard_of(group_id)
+        await self._durable(shard, shard.end_offset)
+
+    async def _durable(self, shard: GroupShard, end_offset: int) -> None:
         try:
             async with asyncio.timeout(self.settings.commit_timeout_ms / 1000):
-                await self._writer.written(group_id, records)
+                await shard.durable(end_offset)
         except TimeoutError:
             raise KafkaError(ErrorCode.REQUEST_TIMED_OUT, "the disk has not answered in time") from None
 
-    async def settled(self) -> None:
-        """Return when all that is decided is durable and applied. KafkaError(REQUEST_TIMED_OUT)."""
-        if not self._writer.is_idle:
-            await self.write("", [])
+    async def commit(
+        self,
+        group_id: str,
+        records: Sequence[OffsetCommitted],
+        *,
+        producer: TransactionalProducer | None = None,
+        verification: Verification | None = None,
+    ) -> None:
+        """As `write`; the group is there then, if it was not: offsets may be kept for one that has no members.
 
-    def group_for_commit(self, group_id: str) -> Group:
-        """The group, made if need be: offsets may be kept for one that has no members."""
-        group = self.groups.get(group_id)
-        if group is None:
-            group = self.groups[group_id] = Group(group_id, self._clock.now_ms())
-        return group
+        With a `producer` they are part of its transaction (see `Shard.write`).
+        """
+        shard = self.shard_of(group_id)
+        end_offset = shard.write(records, producer=producer, verification=verification)
+        if group_id not in shard.machine.groups:
+            shard.machine.groups[group_id] = Group(group_id, self._clock.now_ms())
+        await self._durable(shard, end_offset)
 
-    async def delete(self, groups: Sequence[Group]) -> None:
-        """Remove empty groups with their offsets; return when that is durable. KafkaError as in `write`."""
-        for group in groups:
-            self._delete(group)
-        await self.settled()
+    async def delete(self, group: Group) -> None:
+        """Remove an empty group with its offsets; return when that is durable. KafkaError as in `write`."""
+        shard = self.shard_of(group.group_id)
+        end_offset = shard.write(everything_of(group.group_id, shard.machine.state))
+        self._let_go(shard, group)
+        await self._durable(shard, end_offset)
 
-    def _delete(self, group: Group) -> None:
-        """Gone at once; there again if that cannot be written."""
-        del self.groups[group.group_id]
+    def _let_go(self, shard: GroupShard, group: Group) -> None:
+        shard.machine.groups.pop(group.group_id, None)
+        for key in group_timers(group):
+            self._timers.cancel(key)
 
-        def done(error: KafkaError | None) -> None:
-            if error is not None:
-                self.groups.setdefault(group.group_id, group)
-
-        self._writer.write(group.group_id, [GroupDeleted(group.group_id)], done)
-
-    def offsets_of(self, group_id: str) -> Iterator[tuple[Topic, CommittedTopic]]:
-        """What the group has committed, in topics that exist. An offset in a topic that was deleted is not seen
-        any more, even before its removal is durable."""
-        for name, committed in self.state.offsets.get(group_id, {}).items():
+    def offsets_of(self, group_id: str) -> Iterator[tuple[Topic, dict[int, Committed]]]:
+        """What the group has committed, in topics that exist. An offset in a topic that was deleted is not seen any more,
+        even before it has been removed. KafkaError as in `shard_of`.
+        """
+        for name, partitions in self.shard_of(group_id).machine.state.offsets.get(group_id, {}).items():
             topic = self._catalog.topics.get(name)
-            if topic is not None and topic.id == committed.topic_id:
-                yield topic, committed
+            found = {} if topic is None else {at: each for at, each in partitions.items() if each.is_of(topic.id)}
+            if topic is not None and found:
+                yield topic, found
 
     # --- outcomes
 
@@ -224,7 +278,7 @@ class GroupCoordinator(CatalogListener):
         self._storing[group.group_id] = record
         self._timers.start(TimerKey("store", group.group_id), self._time_ms() + self.settings.commit_timeout_ms)
 
-        def done(error: KafkaError | None) -> None:
+        def told(error: KafkaError | None) -> None:
             if self._storing.get(group.group_id) is record:
                 del self._storing[group.group_id]
                 self._timers.cancel(TimerKey("store", group.group_id))
@@ -234,7 +288,13 @@ class GroupCoordinator(CatalogListener):
                 code = refusal_of(error.code)
                 self.turn(group, lambda turn: syncing.not_stored(turn, record, code))
 
-        self._writer.write(group.group_id, [record], done)
+        try:
+            shard = self.runtime.shard_for(group.group_id)
+            end_offset = shard.write([record])
+        except KafkaError as refusal:
+            self._loop.call_soon(told, refusal)  # the group's next event, not a part of this one
+        else:
+            shard.when_durable(end_offset, told)
 
     # --- time
 
@@ -260,11 +320,14 @@ class GroupCoordinator(CatalogListener):
             self._set_alarm()
 
     def _deadline(self, key: TimerKey) -> None:
-        if key == RETENTION:
-            self.expire_offsets()
-            self._timers.start(RETENTION, self._time_ms() + self.settings.retention_check_ms)
+        try:
+            if key.kind == RETENTION:
+                self._expire_and_go_on(self.runtime.shard_at(int(key.group_id)))
+                return
+            group = self.find(key.group_id)
+        except KafkaError as refusal:
+            log.info("%s of %s: %s", key.kind, key.group_id, refusal.message)
             return
-        group = self.groups.get(key.group_id)
         if group is None:
             return
         match key.kind:
@@ -278,38 +341,69 @@ class GroupCoordinator(CatalogListener):
                 self._store_deadline(group)
 
     def _store_deadline(self, group: Group) -> None:
-        """The disk hangs; the record may still arrive, and then counts, but nobody is kept waiting for it."""
+        """The disk hangs; the record is in the log and counts, but nobody is kept waiting for it."""
         record = self._storing.pop(group.group_id, None)
         if record is not None:
             self.turn(group, lambda turn: syncing.not_stored(turn, record, ErrorCode.COORDINATOR_NOT_AVAILABLE))
 
     # --- retention and deleted topics
 
-    def expire_offsets(self) -> None:
+    def _expire_and_go_on(self, shard: GroupShard) -> None:
+        self.expire_offsets(shard)
+        self._timers.start(_retention_of(shard), self._time_ms() + self.settings.retention_check_ms)
+
+    def expire_offsets(self, shard: GroupShard) -> None:
         """Remove offsets that nobody wants any more, and groups that have none left."""
         now_ms = self._clock.now_ms()
-        for group in list(self.groups.values()):
-            if self._writer.is_under_way(group.group_id):
-                continue  # what is on its way to the disk must not be removed unseen
-            offsets = self.state.offsets.get(group.group_id, {})
-            record = expire(group, offsets, retention_ms=self.settings.offsets_retention_ms, now_ms=now_ms)
-            if record is None:
-                continue
-            if isinstance(record, GroupDeleted):
-                self._delete(group)
-            else:
-                self._writer.write(group.group_id, [record])
+        retention_ms = self.settings.offsets_retention_ms
+        for group in list(shard.machine.groups.values()):
+            records = expire(group, shard.machine.state, retention_ms=retention_ms, now_ms=now_ms)
+            try:
+                shard.write(records)
+            except KafkaError as refusal:
+                log.warning("%r: expired offsets stay until the next look: %s", shard, refusal.message)
+                return
+            is_idle = group.state is GroupState.EMPTY and not group.pending
+            if is_idle and not shard.machine.state.knows(group.group_id):
+                self._let_go(shard, group)
 
     def on_topic_deleted(self, topic: Topic) -> None:
-        """Its offsets go with it, in every group."""
-        if not self._writer.is_idle or any(topic.name in each for each in self.state.offsets.values()):
-            self._writer.write("", [TopicForgotten(topic.name, topic.id)])
+        """Its offsets go with it, in every group; behind the answer, and out of sight at once."""
+        now_ms = self._clock.now_ms()
+        for shard in self.runtime.shards:
+            self._in_background(self._forget(shard, topic.name, topic.id, now_ms))
+
+    async def _forget_topics_gone(self, shard: GroupShard) -> None:
+        """Those that were deleted just before a crash, or while another broker had the directory."""
+        gone: set[tuple[str, UUID]] = set()
+        for group_id in list(shard.machine.state.offsets):
+            for topic, partitions in shard.machine.state.offsets.get(group_id, {}).items():
+                ids = {each.topic_id for each in partitions.values()} - {NO_TOPIC_ID}
+                gone |= {(topic, topic_id) for topic_id in ids if self._catalog.topic_by_id(topic_id) is None}
+            await asyncio.sleep(0)
+        for topic, topic_id in sorted(gone):
+            await self._forget(shard, topic, topic_id, NO_TIME_MS)
+
+    async def _forget(self, shard: GroupShard, topic: str, topic_id: UUID, deleted_at_ms: int) -> None:
+        gone = of_deleted_topic(shard.machine.state, topic, topic_id, deleted_at_ms=deleted_at_ms)
+        try:
+            while records := list(islice(gone, RECORDS_PER_TURN)):
+                shard.write(records)
+                await asyncio.sleep(0)
+        except KafkaError as refusal:
+            log.warning("%r: offsets in the deleted topic %s stay for now: %s", shard, topic, refusal.message)
+
+    def _in_background(self, work: Coroutine[None, None, None]) -> None:
+        task = self._loop.create_task(work)
+        self._forgetting.add(task)
+        task.add_done_callback(self._forgetting.discard)
 
     def check(self) -> None:
         """Assert the invariants, of every group too: what waits has a deadline."""
-        self.state.check()
         self._timers.check()
-        for group in self.groups.values():
+        for shard in self.runtime.shards:
+            shard.machine.state.check()
+        for group in self.groups:
             group.check()
             if group.state is GroupState.PREPARING:
                 assert TimerKey("join", group.group_id) in self._timers
@@ -329,6 +423,18 @@ def refusal_of(code: ErrorCode) -> ErrorCode:
         case ErrorCode.RECORD_LIST_TOO_LARGE | ErrorCode.MESSAGE_TOO_LARGE:
             return ErrorCode.UNKNOWN_SERVER_ERROR
     return code
+
+
+def group_timers(group: Group) -> Iterator[TimerKey]:
+    """All deadlines that a group may have."""
+    for kind in ("join", "sync", "store"):
+        yield TimerKey(kind, group.group_id)
+    for member_id in (*group.members, *group.pending):
+        yield TimerKey("session", group.group_id, member_id)
+
+
+def _retention_of(shard: GroupShard) -> TimerKey:
+    return TimerKey(RETENTION, str(shard.index))
 
 
 def _send_away(turn: Turn) -> None:

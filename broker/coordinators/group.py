@@ -21,6 +21,11 @@ This file is the data and the questions one can ask of it; `joining`, `syncing` 
 volatile, like the connections of its members. What must survive is in `groups_state`, and `Group.load` makes a live group
 of it: members of an agreed generation go on as if nothing had happened.
 
+Of what a member offers, the record keeps the protocol that was chosen, as Kafka's does. So a loaded member supports that
+one only (`is_loaded`), until it joins again and says the rest: a new member that does not know the chosen protocol is
+refused meanwhile, and when a loaded one joins again, whether it has changed anything is judged by what is known of it.
+Kafka takes it for changed if it ever offered more than one protocol, and rebalances.
+
 Invariants (see `check`): the leader is a member; a static id belongs to one member; `awaiting_join_count` members have a
 join to be answered; a member that is pending is not a member yet.
 
@@ -34,8 +39,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from .group_records import GroupStored, Protocols, StoredMember
+from .group_records import GroupStored, StoredMember
 from .subscriptions import CONSUMER_PROTOCOL, subscribed_topics_of
+
+Protocols = tuple[tuple[str, bytes], ...]
+"""The protocols (assignors) a member offers, the one it likes best first, each with its metadata."""
 
 Waiter = object
 """Whoever waits for an answer, known to the shell only."""
@@ -69,7 +77,8 @@ class Member:
     """One member. Its waiters are the requests of it that are not answered yet.
 
     In a stable group only a static member's join can wait, with `resumption`, for its new id to be durable. `is_new`
-    until its first generation: it does not know its id yet, so it cannot prove by heartbeats that it lives.
+    until its first generation: it does not know its id yet, so it cannot prove by heartbeats that it lives. `is_loaded`
+    until it joins again after a restart: of its protocols only the chosen one is known.
     """
 
     member_id: str
@@ -83,6 +92,7 @@ class Member:
     join_waiter: Waiter | None = None
     sync_waiter: Waiter | None = None
     is_new: bool = False
+    is_loaded: bool = False
     resumption: Resumption | None = None
 
     @property
@@ -98,11 +108,17 @@ class Member:
         """What it sent with this protocol; every member has the one that is chosen."""
         return next((metadata for name, metadata in self.protocols if name == protocol), b"")
 
+    def offers_the_same(self, protocols: Protocols, chosen: str | None) -> bool:
+        """Whether a join with these changes nothing, as far as is known."""
+        if self.is_loaded:
+            return any(name == chosen and metadata == self.metadata(chosen) for name, metadata in protocols)
+        return self.protocols == protocols
+
     def vote(self, candidates: set[str]) -> str:
         """The candidate it likes best; it supports all of them."""
         return next(name for name, _ in self.protocols if name in candidates)
 
-    def stored(self, assignment: bytes) -> StoredMember:
+    def stored(self, protocol: str | None, assignment: bytes) -> StoredMember:
         return StoredMember(
             self.member_id,
             self.instance_id,
@@ -110,7 +126,7 @@ class Member:
             self.client_host,
             self.rebalance_timeout_ms,
             self.session_timeout_ms,
-            self.protocols,
+            self.metadata(protocol),
             assignment,
         )
 
@@ -175,11 +191,13 @@ class Group:
                     each.client_host,
                     each.rebalance_timeout_ms,
                     each.session_timeout_ms,
-                    each.protocols,
+                    ((stored.protocol_name or "", each.subscription),),
                     each.assignment,
+                    is_loaded=True,
                 )
             )
-        group.leader_id = stored.leader_id
+        if stored.leader_id in group.members:
+            group.leader_id = stored.leader_id
         group.state = GroupState.STABLE if stored.members else GroupState.EMPTY
         group.note_subscriptions()
         return group
@@ -233,7 +251,9 @@ class Group:
             self.protocol_name,
             self.leader_id,
             self.state_changed_at_ms,
-            tuple(each.stored(assignments.get(each.member_id, b"")) for each in self.members.values()),
+            tuple(
+                each.stored(self.protocol_name, assignments.get(each.member_id, b"")) for each in self.members.values()
+            ),
         )
 
     # -- changes
@@ -272,6 +292,7 @@ class Group:
     def update(self, member: Member, protocols: Protocols, rebalance_timeout_ms: int, session_timeout_ms: int) -> None:
         """A member says again what it offers."""
         self._uncount(member)
+        member.is_loaded = False
         member.protocols = protocols
         self.votes.update(name for name, _ in protocols)
         member.rebalance_timeout_ms = rebalance_timeout_ms

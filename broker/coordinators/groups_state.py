@@ -1,148 +1,122 @@
-"""What survives of groups: committed offsets and agreed generations; a state that only records change.
-
-    a decision (offsets, rebalance, ...) --> records --> journal: durable --> GroupsState.apply --> the answer
+"""What survives of groups in one partition of `__consumer_offsets`: a state that only its records change.
 
 The state decides nothing and refuses nothing: what reaches `apply` is history. What is only in motion (who has joined a
 rebalance that is not over, when a session ends) is not here but in the live groups (`group`), and a crash forgets it, as
 Kafka does: the members join again.
 
-Kept per group:   groups[id]    the last GroupStored of a group that has had members
-                  offsets[id]   topic -> id of the topic, partition -> Committed; no empty dict is kept
+    groups[id]                       the last GroupStored of a group that has had members
+    offsets[id][topic][partition]    the last offset committed; no empty dict is kept
+    pending                          offsets committed in transactions that are still open, by producer
+
+An offset that a transaction committed counts when its marker says so, and from the place in the log where it was written:
+what was committed for the partition behind that place, by whomever, counts more. Kafka's class: `OffsetMetadataManager`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from uuid import UUID
+from typing import NamedTuple
 
-from .group_records import (
-    Committed,
-    GroupDeleted,
-    GroupRecord,
-    GroupStored,
-    OffsetsCommitted,
-    OffsetsDeleted,
-    TopicForgotten,
-    TopicOffsets,
-    UnknownRecord,
-    decode_record,
-    encode_record,
-)
+from .group_records import Committed, GroupRecord, GroupRemoved, GroupStored, OffsetCommitted, OffsetRemoved
+from .runtime.machine import TransactionalProducer
+
+OffsetsOfGroup = dict[str, dict[int, Committed]]
+"""Topic -> partition -> what was committed last."""
 
 
-@dataclass(slots=True)
-class CommittedTopic:
-    """A group's offsets in one topic."""
+class Place(NamedTuple):
+    """What an offset is committed for."""
 
-    topic_id: UUID
-    partitions: dict[int, Committed] = field(default_factory=dict)
+    group_id: str
+    topic: str
+    partition: int
+
+
+class Pending(NamedTuple):
+    """An offset in an open transaction; `log_offset` is its record's. `committed` is None when it has been overtaken."""
+
+    committed: Committed | None
+    log_offset: int
 
 
 class GroupsState:
-    """The state, and how each record changes it. Read everything; change nothing but by `apply`."""
+    """The state, and how each record changes it. Read everything; change nothing but by `apply` and `end_transaction`."""
 
     def __init__(self) -> None:
         self.groups: dict[str, GroupStored] = {}
-        self.offsets: dict[str, dict[str, CommittedTopic]] = {}
-        self._unknown: list[UnknownRecord] = []
+        self.offsets: dict[str, OffsetsOfGroup] = {}
+        self.pending: dict[int, dict[Place, Pending]] = {}
+
+    # --- reading
 
     def committed(self, group_id: str, topic: str, partition: int) -> Committed | None:
         """What the group committed last for this partition."""
-        found = self.offsets.get(group_id, {}).get(topic)
-        return None if found is None else found.partitions.get(partition)
+        return self.offsets.get(group_id, {}).get(topic, {}).get(partition)
 
-    def apply(self, record: GroupRecord) -> None:
-        """Change the state by one record, in the order of the journal."""
+    def is_pending(self, group_id: str, topic: str, partition: int) -> bool:
+        """Whether an open transaction has committed for this partition: what will count is not decided yet."""
+        place = Place(group_id, topic, partition)
+        return any(place in places for places in self.pending.values())
+
+    def knows(self, group_id: str) -> bool:
+        """Whether there is anything left of the group."""
+        return group_id in self.groups or group_id in self.offsets or any(True for _ in self.pending_of(group_id))
+
+    def pending_of(self, group_id: str) -> Iterator[Place]:
+        """The partitions for which open transactions have committed in this group, some perhaps more than once."""
+        return (place for places in self.pending.values() for place in places if place.group_id == group_id)
+
+    # --- changing
+
+    def apply(self, record: GroupRecord, *, offset: int, producer: TransactionalProducer | None) -> None:
+        """Change the state by one record, which lies at `offset` of the log."""
         match record:
-            case OffsetsCommitted():
-                self._offsets_committed(record)
+            case OffsetCommitted(group_id, topic, partition, committed):
+                if producer is not None:
+                    places = self.pending.setdefault(producer.producer_id, {})
+                    places[Place(group_id, topic, partition)] = Pending(committed, offset)
+                else:
+                    self._commit(Place(group_id, topic, partition), committed, offset)
+            case OffsetRemoved():
+                self._remove(record)
             case GroupStored():
                 self.groups[record.group_id] = record
-            case GroupDeleted():
+            case GroupRemoved():
                 self.groups.pop(record.group_id, None)
-                self.offsets.pop(record.group_id, None)
-            case OffsetsDeleted():
-                self._offsets_deleted(record)
-            case TopicForgotten():
-                self._topic_forgotten(record)
-            case UnknownRecord():
-                self._unknown.append(record)
 
-    def snapshot(self) -> Iterator[GroupRecord]:
-        """The shortest history of this state. Called on the loop's thread, may be consumed on another at leisure."""
-        offsets = [
-            (
-                group_id,
-                [(topic, each.topic_id, tuple(each.partitions.items())) for topic, each in topics.items()],
-            )
-            for group_id, topics in self.offsets.items()
-        ]
-        return _history(list(self.groups.values()), offsets, list(self._unknown))
+    def end_transaction(self, producer_id: int, *, committed: bool) -> None:
+        """A marker: what this producer has committed here counts now, or never."""
+        places = self.pending.pop(producer_id, {})
+        if committed:
+            for place, pending in places.items():
+                if pending.committed is not None:
+                    self._commit(place, pending.committed, pending.log_offset)
 
-    def _offsets_committed(self, record: OffsetsCommitted) -> None:
-        topics = self.offsets.setdefault(record.group_id, {})
-        for topic, topic_id, partitions in record.topics:
-            found = topics.get(topic)
-            if found is None or found.topic_id != topic_id:
-                # Offsets of an earlier topic of this name mean nothing in this one.
-                found = topics[topic] = CommittedTopic(topic_id)
-            found.partitions.update(partitions)
+    def _commit(self, place: Place, committed: Committed, log_offset: int) -> None:
+        if self.pending:
+            self._overtake(place, log_offset)
+        self.offsets.setdefault(place.group_id, {}).setdefault(place.topic, {})[place.partition] = committed
 
-    def _offsets_deleted(self, record: OffsetsDeleted) -> None:
+    def _overtake(self, place: Place, log_offset: int) -> None:
+        """What open transactions have committed for this partition in front of `log_offset` will not count any more."""
+        for places in self.pending.values():
+            pending = places.get(place)
+            if pending is not None and pending.log_offset < log_offset:
+                places[place] = Pending(None, pending.log_offset)
+
+    def _remove(self, record: OffsetRemoved) -> None:
         topics = self.offsets.get(record.group_id, {})
-        for topic, partitions in record.topics:
-            found = topics.get(topic)
-            if found is None:
-                continue
-            for partition in partitions:
-                found.partitions.pop(partition, None)
-            if not found.partitions:
-                del topics[topic]
+        partitions = topics.get(record.topic, {})
+        if partitions.pop(record.partition, None) is None:
+            return
+        if not partitions:
+            del topics[record.topic]
         if not topics:
-            self.offsets.pop(record.group_id, None)
-
-    def _topic_forgotten(self, record: TopicForgotten) -> None:
-        for group_id, topics in list(self.offsets.items()):
-            found = topics.get(record.topic)
-            if found is not None and found.topic_id == record.topic_id:
-                del topics[record.topic]
-                if not topics:
-                    del self.offsets[group_id]
+            del self.offsets[record.group_id]
 
     def check(self) -> None:
         """Assert the invariants."""
         assert all(self.offsets.values()), "a group without offsets is kept among those that have some"
-        assert all(each.partitions for topics in self.offsets.values() for each in topics.values())
+        assert all(partitions for topics in self.offsets.values() for partitions in topics.values())
+        assert all(self.pending.values()), "a producer without pending offsets is kept"
         assert all(group_id == stored.group_id for group_id, stored in self.groups.items())
-
-
-def _history(
-    groups: list[GroupStored],
-    offsets: list[tuple[str, list[tuple[str, UUID, tuple[tuple[int, Committed], ...]]]]],
-    unknown: list[UnknownRecord],
-) -> Iterator[GroupRecord]:
-    yield from groups
-    for group_id, topics in offsets:
-        for topic in topics:
-            yield OffsetsCommitted(group_id, (TopicOffsets(*topic),))
-    yield from unknown
-
-
-class GroupsMachine:
-    """What a `Journal` needs to know of the state."""
-
-    def __init__(self, state: GroupsState) -> None:
-        self.state = state
-
-    def encode(self, record: GroupRecord) -> bytes:
-        return encode_record(record)
-
-    def decode(self, data: bytes) -> GroupRecord:
-        return decode_record(data)
-
-    def apply(self, record: GroupRecord) -> None:
-        self.state.apply(record)
-
-    def snapshot(self) -> Iterator[GroupRecord]:
-        return self.state.snapshot()

@@ -17,8 +17,7 @@ from dataclasses import dataclass
 
 from ...protocol.errors import ErrorCode
 from .fencing import check_member
-from .group import GroupState, Member, Resumption, Waiter
-from .group_records import Protocols
+from .group import GroupState, Member, Protocols, Resumption, Waiter
 from .rebalance import complete_if_all_joined, prepare, prepare_or_complete
 from .turn import (
     NEW_MEMBER_JOIN_TIMEOUT_MS,
@@ -127,7 +126,9 @@ def _join_again(turn: Turn, request: Join, member: Member, waiter: Waiter) -> No
     """A member that we know; what it changes decides whether the others must join too."""
     group = turn.group
     is_leader = member.member_id == group.leader_id
-    is_unchanged = member.protocols == request.protocols
+    is_unchanged = member.offers_the_same(request.protocols, group.protocol_name)
+    if is_unchanged and member.is_loaded and group.state is GroupState.STABLE:
+        group.update(member, request.protocols, request.rebalance_timeout_ms, request.session_timeout_ms)
     if group.state is GroupState.COMPLETING and is_unchanged:
         # The answer to its first join was lost on the way.
         turn.reply(waiter, joined(group, member, with_members=is_leader))

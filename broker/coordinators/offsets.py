@@ -18,14 +18,23 @@ Kafka's classes: `OffsetMetadataManager`, `OffsetExpirationCondition`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
+from uuid import UUID
 
 from ...protocol.errors import ErrorCode
 from ...protocol.messages import Message
 from .fencing import check_generation
 from .group import Group, GroupState
-from .group_records import NEVER_MS, Committed, GroupDeleted, GroupRecord, OffsetsDeleted
-from .groups_state import CommittedTopic
+from .group_records import (
+    NEVER_MS,
+    NO_TIME_MS,
+    NO_TOPIC_ID,
+    Committed,
+    GroupRecord,
+    GroupRemoved,
+    OffsetRemoved,
+)
+from .groups_state import GroupsState, Place
 from .turn import NO_MEMBER_ID
 
 UNKNOWN_GROUP_FROM = 9
@@ -51,23 +60,36 @@ def check_commit(group: Group | None, request: Message, *, api_version: int) -> 
     return code
 
 
+def check_txn_commit(group: Group | None, member_id: str, instance_id: str | None, generation: int) -> ErrorCode:
+    """Whether a TxnOffsetCommit may be taken; NONE, or why not.
+
+    A producer that does not say which member it commits for is taken at its word: it fences by its transactional id.
+    """
+    if group is None:
+        return ErrorCode.NONE if generation < 0 else ErrorCode.ILLEGAL_GENERATION
+    if generation < 0 and (group.state is GroupState.EMPTY or (member_id == NO_MEMBER_ID and instance_id is None)):
+        return ErrorCode.NONE
+    return check_generation(group, member_id, instance_id, generation)
+
+
 # --- expiry
 
 
-def expire(
-    group: Group, offsets: Mapping[str, CommittedTopic], *, retention_ms: int, now_ms: int
-) -> GroupRecord | None:
-    """The record that removes what has expired; None when nothing has, or the group may not be looked at now."""
-    expired = {
-        topic: tuple(index for index, each in found.partitions.items() if _is_over(group, each, retention_ms, now_ms))
-        for topic, found in offsets.items()
+def expire(group: Group, state: GroupsState, *, retention_ms: int, now_ms: int) -> list[GroupRecord]:
+    """Records that remove what has expired, and the group itself when it is empty and has no offset left."""
+    offsets = state.offsets.get(group.group_id, {})
+    pending = set(state.pending_of(group.group_id))
+    expired = [
+        OffsetRemoved(group.group_id, topic, index)
+        for topic, partitions in offsets.items()
         if _may_expire(group) and not group.is_subscribed_to(topic)
-    }
-    everything = all(len(expired.get(topic, ())) == len(found.partitions) for topic, found in offsets.items())
+        for index, each in partitions.items()
+        if _is_over(group, each, retention_ms, now_ms) and (group.group_id, topic, index) not in pending
+    ]
+    everything = len(expired) == sum(map(len, offsets.values())) and not pending
     if everything and group.state is GroupState.EMPTY and not group.pending:
-        return GroupDeleted(group.group_id)
-    removed = tuple((topic, partitions) for topic, partitions in expired.items() if partitions)
-    return OffsetsDeleted(group.group_id, removed) if removed else None
+        return [*expired, GroupRemoved(group.group_id)]
+    return [*expired]
 
 
 def _may_expire(group: Group) -> bool:
@@ -80,7 +102,8 @@ def _is_over(group: Group, committed: Committed, retention_ms: int, now_ms: int)
     if committed.expires_at_ms != NEVER_MS:
         return now_ms >= committed.expires_at_ms
     had_members = group.protocol_type is not None and group.state is GroupState.EMPTY
-    since_ms = group.state_changed_at_ms if had_members else committed.committed_at_ms
+    is_known = had_members and group.state_changed_at_ms != NO_TIME_MS
+    since_ms = group.state_changed_at_ms if is_known else committed.committed_at_ms
     return now_ms - since_ms >= retention_ms
 
 
@@ -103,13 +126,31 @@ def check_delete_group(group: Group | None) -> ErrorCode:
     return ErrorCode.NONE if group.state is GroupState.EMPTY else ErrorCode.NON_EMPTY_GROUP
 
 
-def present(
-    offsets: Mapping[str, CommittedTopic], wanted: Iterable[tuple[str, Iterable[int]]]
-) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Of the wanted partitions those that have a committed offset."""
+def everything_of(group_id: str, state: GroupsState) -> list[GroupRecord]:
+    """Records that remove the group with all its offsets, those in open transactions too."""
+    here = {
+        Place(group_id, topic, index) for topic, indexes in state.offsets.get(group_id, {}).items() for index in indexes
+    }
+    removed = [OffsetRemoved(*place) for place in sorted(here | set(state.pending_of(group_id)))]
+    return [*removed, GroupRemoved(group_id)]
+
+
+def present(group_id: str, state: GroupsState, wanted: Iterable[tuple[str, Iterable[int]]]) -> Iterator[OffsetRemoved]:
+    """Records that remove those of the wanted partitions that have a committed offset."""
     for topic, partitions in wanted:
-        found = offsets.get(topic)
-        if found is not None:
-            here = tuple(index for index in partitions if index in found.partitions)
-            if here:
-                yield topic, here
+        for index in partitions:
+            if state.committed(group_id, topic, index) is not None or state.is_pending(group_id, topic, index):
+                yield OffsetRemoved(group_id, topic, index)
+
+
+def of_deleted_topic(state: GroupsState, topic: str, topic_id: UUID, *, deleted_at_ms: int) -> Iterator[OffsetRemoved]:
+    """Records that remove every group's offsets in a topic that was deleted, but not those of a later one of its name.
+
+    Looks at the state as it goes on: what was removed or committed anew meanwhile is left alone.
+    """
+    for group_id in list(state.offsets):
+        for index, each in list(state.offsets.get(group_id, {}).get(topic, {}).items()):
+            of_it = each.topic_id == topic_id
+            unknown = each.topic_id == NO_TOPIC_ID and each.committed_at_ms <= deleted_at_ms
+            if (of_it or unknown) and state.committed(group_id, topic, index) is each:
+                yield OffsetRemoved(group_id, topic, index)

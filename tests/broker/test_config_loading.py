@@ -54,7 +54,6 @@ def test_a_server_properties_of_kafka_starts_us(tmp_path: Path) -> None:
         "inter.broker.listener.name",
         "num.io.threads",
         "num.network.threads",
-        "offsets.topic.replication.factor",
         "process.roles",
     )
 

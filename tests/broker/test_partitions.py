@@ -250,9 +250,14 @@ def test_an_acknowledged_start_offset_survives_a_power_cut() -> None:
 
 
 def test_found_logs_become_topics_with_their_ids_and_the_gaps_filled() -> None:
-    records = adopt([("b", 2, ID, 4), ("a", 0, None, -1), ("b", 0, ID, 1)], node_id=1, new_id=lambda: OTHER_ID)
+    records = adopt(
+        [("b", 2, ID, 4), ("a", 0, None, -1), ("b", 0, ID, 1)],
+        node_id=1,
+        new_id=lambda: OTHER_ID,
+        configs_of=lambda topic: {"cleanup.policy": "compact"} if topic == "a" else {},
+    )
     assert records == [
-        TopicCreated(OTHER_ID, "a", (STATE,)),
+        TopicCreated(OTHER_ID, "a", (STATE,), {"cleanup.policy": "compact"}),
         TopicCreated(
             ID, "b", tuple(PartitionState(leader=1, leader_epoch=e, replicas=(1,), isr=(1,)) for e in (1, 0, 4))
         ),

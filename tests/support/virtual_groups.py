@@ -1,7 +1,8 @@
 """A coordinator without a loop and without a disk: turns, deadlines and records in virtual time.
 
-It does what the shell does (`coordinator`), only that time passes by `pass_time`, and records lie in `undurable` until
-`sync_disk`, `fail_disk` or `crash` decides what becomes of them. Clients of it behave like Kafka's: they join again when
+It does what the shell does (`coordinator`), only that time passes by `pass_time`, and records, applied when they are
+written, are not durable until `sync_disk` or `crash` decides what becomes of them; `fill_disk` refuses those to come.
+Clients of it behave like Kafka's: they join again when
 told so, forget their id when it is unknown, and the leader assigns partitions to all members it is told of.
 """
 
@@ -14,7 +15,7 @@ from typing import TypeVar
 from ottla.broker.coordinators import joining, rebalance, syncing
 from ottla.broker.coordinators.group import Group, GroupState
 from ottla.broker.coordinators.group_records import GroupRecord, GroupStored
-from ottla.broker.coordinators.groups_state import GroupsMachine, GroupsState
+from ottla.broker.coordinators.groups_machine import GroupsMachine
 from ottla.broker.coordinators.settings import GroupSettings
 from ottla.broker.coordinators.timers import Timers
 from ottla.broker.coordinators.turn import TimerKey, Turn
@@ -22,6 +23,7 @@ from ottla.protocol.errors import ErrorCode
 from ottla.protocol.messages import Message
 
 T = TypeVar("T")
+Encoded = tuple[bytes, bytes | None]
 GROUP = "readers"
 SESSION_MS = 10_000
 REBALANCE_MS = 20_000
@@ -34,13 +36,16 @@ class VirtualCoordinator:
     def __init__(self, *, initial_delay_ms: int = 0, max_size: int = 100) -> None:
         self.settings = GroupSettings(initial_delay_ms, max_size)
         self.now_ms = 1_000_000
-        self.machine = GroupsMachine(GroupsState())
-        self.durable: list[bytes] = []
-        self.undurable: list[tuple[GroupRecord, Callable[[ErrorCode], None]]] = []
+        self.machine = GroupsMachine()
+        self.durable: list[Encoded] = []
+        self.undurable: list[tuple[Encoded | None, Callable[[ErrorCode], None]]] = []
+        self.refused: list[Callable[[ErrorCode], None]] = []
+        self.is_full = False
         self.timers: Timers[TimerKey] = Timers()
         self.group = Group(GROUP, self.now_ms)
         self.answers: dict[Hashable, Message] = {}
         self._ids = 0
+        self._offset = -1
 
     def new_id(self) -> str:
         self._ids += 1
@@ -69,32 +74,59 @@ class VirtualCoordinator:
             else:
                 self.turn(lambda turn: syncing.not_stored(turn, record, code))
 
-        self.undurable.append((record, done))
+        self.write(record, done)
 
     def write(self, record: GroupRecord, done: Callable[[ErrorCode], None]) -> None:
-        self.undurable.append((record, done))
+        """Append and apply, or refuse; `done` is told later."""
+        if self.is_full:
+            self.refused.append(done)
+            return
+        encoded = self.machine.encode(record)
+        self.undurable.append((encoded, done))
+        self._apply(encoded)
+
+    def when_durable(self, done: Callable[[ErrorCode], None]) -> None:
+        """`done` is told when all that was written so far is durable."""
+        self.undurable.append((None, done))
+
+    def _apply(self, encoded: Encoded) -> None:
+        record = self.machine.decode(*encoded)
+        assert record is not None
+        self._offset += 1
+        self.machine.apply(record, offset=self._offset, producer=None)
 
     def sync_disk(self) -> None:
-        """All that was written is durable, applied and told; also what is written thereupon."""
-        while self.undurable:
-            record, done = self.undurable.pop(0)
-            self.durable.append(self.machine.encode(record))
-            self.machine.apply(record)
-            done(ErrorCode.NONE)
+        """All that was written is durable and told; also what is written thereupon. What was refused is told, too."""
+        while self.undurable or self.refused:
+            if self.refused:
+                self.refused.pop(0)(ErrorCode.NOT_COORDINATOR)
+            else:
+                encoded, done = self.undurable.pop(0)
+                self.durable += [encoded] if encoded is not None else []
+                done(ErrorCode.NONE)
 
-    def fail_disk(self) -> None:
-        """What was written is lost, as on a full disk."""
-        lost, self.undurable = self.undurable, []
-        for _, done in lost:
-            done(ErrorCode.NOT_COORDINATOR)
+    def fill_disk(self) -> None:
+        """From now on nothing can be written."""
+        self.is_full = True
+
+    def free_disk(self) -> None:
+        self.is_full = False
+
+    def lose_patience(self) -> None:
+        """The disk hangs: those who wait are told that it takes too long, and what was written is there nevertheless."""
+        waiting, self.undurable = self.undurable, []
+        self.durable += [encoded for encoded, _ in waiting if encoded is not None]
+        for _, done in waiting:
+            done(ErrorCode.COORDINATOR_NOT_AVAILABLE)
 
     def crash(self, kept: int) -> None:
         """End and start again; of what was not durable the first `kept` records had reached the disk nevertheless."""
-        self.durable += [self.machine.encode(record) for record, _ in self.undurable[:kept]]
+        self.durable += [encoded for encoded, _ in self.undurable[:kept] if encoded is not None]
         self.undurable.clear()
-        self.machine = GroupsMachine(GroupsState())
-        for data in self.durable:
-            self.machine.apply(self.machine.decode(data))
+        self.refused.clear()
+        self.machine = GroupsMachine()
+        for encoded in self.durable:
+            self._apply(encoded)
         self.timers = Timers()
         stored = self.machine.state.groups.get(GROUP)
         self.group = Group(GROUP, self.now_ms) if stored is None else Group.load(stored)
@@ -123,7 +155,7 @@ class VirtualCoordinator:
         if self.group.state is GroupState.PREPARING:
             assert TimerKey("join", GROUP) in self.timers
         if self.group.state is GroupState.COMPLETING:
-            assert TimerKey("sync", GROUP) in self.timers or self.undurable
+            assert TimerKey("sync", GROUP) in self.timers or self.undurable or self.refused
         for member in self.group.members.values():
             assert member.proves_life or TimerKey("session", GROUP, member.member_id) in self.timers
 
@@ -214,7 +246,7 @@ class Client:
                 self.member_id = ""
             case ErrorCode.FENCED_INSTANCE_ID:
                 self.fenced = True
-            case ErrorCode.REBALANCE_IN_PROGRESS | ErrorCode.NOT_COORDINATOR:
+            case ErrorCode.REBALANCE_IN_PROGRESS | ErrorCode.NOT_COORDINATOR | ErrorCode.COORDINATOR_NOT_AVAILABLE:
                 pass
             case other:
                 raise AssertionError(f"JoinGroup answered {other!r}")
@@ -259,7 +291,7 @@ class Client:
         match code:
             case ErrorCode.NONE:
                 pass
-            case ErrorCode.REBALANCE_IN_PROGRESS | ErrorCode.NOT_COORDINATOR:
+            case ErrorCode.REBALANCE_IN_PROGRESS | ErrorCode.NOT_COORDINATOR | ErrorCode.COORDINATOR_NOT_AVAILABLE:
                 self.needs_join = True
             case ErrorCode.UNKNOWN_MEMBER_ID | ErrorCode.ILLEGAL_GENERATION:
                 self.needs_join = True

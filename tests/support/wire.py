@@ -23,6 +23,7 @@ class Api(IntEnum):
     FETCH = 1
     LIST_OFFSETS = 2
     METADATA = 3
+    OFFSET_FETCH = 9
     FIND_COORDINATOR = 10
     API_VERSIONS = 18
     CREATE_TOPICS = 19
@@ -62,6 +63,7 @@ VERSIONS: dict[Api, range] = {
     Api.FETCH: range(4, 19),
     Api.LIST_OFFSETS: range(1, 12),
     Api.METADATA: range(14),
+    Api.OFFSET_FETCH: range(1, 11),
     Api.API_VERSIONS: range(5),
     Api.CREATE_TOPICS: range(2, 8),
     Api.DELETE_TOPICS: range(1, 7),

@@ -7,10 +7,13 @@ number without any counts as 0 (`Utils.abs`), modulo the number of partitions.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 _MASK = 0xFFFF_FFFF
 _SIGN = 0x8000_0000
 
 
+@lru_cache(maxsize=16_384)
 def partition_for(key: str, partition_count: int) -> int:
     """The partition of `key`, from 0 on; `partition_count` is how many the topic has."""
     code = java_hash(key)

@@ -29,8 +29,8 @@ from typing import Any, Generic, TypeVar
 
 from ....protocol.compression import Codec
 from ....protocol.errors import ErrorCode, KafkaError
-from ....protocol.records import NO_PRODUCER_EPOCH, NO_PRODUCER_ID, BatchBuilder, ControlType
-from ....storage.log import TransactionEnd
+from ....protocol.records import BatchBuilder, ControlType
+from ....storage.log import TransactionEnd, Verification
 from ...clock import Clock
 from ...partition import Partition
 from ...telling import teller
@@ -38,6 +38,9 @@ from .machine import Machine, TransactionalProducer
 
 R = TypeVar("R")
 M = TypeVar("M", bound=Machine[Any])
+
+KAFKAS_SEQUENCE = 0
+"""What Kafka's coordinators write where there is no producer. It means nothing, and byte for byte it is the same."""
 
 Told = Callable[[KafkaError | None], None]
 """Called on the loop: None when the records are on the disk, else why that cannot be said."""
@@ -71,11 +74,18 @@ class Shard(Generic[R, M]):
 
     # --- changing the state
 
-    def write(self, records: Sequence[R], *, producer: TransactionalProducer | None = None) -> int:
+    def write(
+        self,
+        records: Sequence[R],
+        *,
+        producer: TransactionalProducer | None = None,
+        verification: Verification | None = None,
+    ) -> int:
         """Append `records` as one batch and apply them; returns the offset behind them.
 
-        With a `producer` they are part of its transaction. KafkaError: NOT_COORDINATOR when the partition is here no more,
-        KAFKA_STORAGE_ERROR (full disk, or poisoned), RECORD_LIST_TOO_LARGE; then nothing has changed.
+        With a `producer` they are part of its transaction, and `verification` comes with the first of them. KafkaError:
+        NOT_COORDINATOR when the partition is here no more, KAFKA_STORAGE_ERROR (full disk, or poisoned),
+        RECORD_LIST_TOO_LARGE, and what the log says of producers; then nothing has changed.
         """
         self._check()
         if not records:
@@ -84,15 +94,17 @@ class Shard(Generic[R, M]):
         builder = self._builder(producer)
         for record in records:
             builder.append(now_ms, *self.machine.encode(record))
-        offset = self._partition.append_own(memoryview(builder.build()), now_ms=now_ms).base_offset
+        batch = memoryview(builder.build())
+        offset = self._partition.append_own(batch, now_ms=now_ms, verification=verification).base_offset
         with _Applying(self):
             for each, record in enumerate(records):
                 self.machine.apply(record, offset=offset + each, producer=producer)
         return self.end_offset
 
     def end_transaction(self, end: TransactionEnd) -> int:
-        """Append the marker that ends a producer's transaction here, and let the state follow; returns the offset
-        behind it. KafkaError as in `write`, and INVALID_PRODUCER_EPOCH, TRANSACTION_COORDINATOR_FENCED.
+        """Append the marker that ends a producer's transaction here, and let the state follow; returns the offset behind
+        it. KafkaError as in `write`, and what the log says of markers (INVALID_PRODUCER_EPOCH,
+        TRANSACTION_COORDINATOR_FENCED).
         """
         self._check()
         self._partition.end_transaction(end, now_ms=self._clock.now_ms())
@@ -101,11 +113,14 @@ class Shard(Generic[R, M]):
         return self.end_offset
 
     def _builder(self, producer: TransactionalProducer | None) -> BatchBuilder:
+        if producer is None:
+            return BatchBuilder(self._codec, base_sequence=KAFKAS_SEQUENCE)
+        # Without a sequence, which says to the log that it is no client's.
         return BatchBuilder(
             self._codec,
-            producer_id=NO_PRODUCER_ID if producer is None else producer.producer_id,
-            producer_epoch=NO_PRODUCER_EPOCH if producer is None else producer.producer_epoch,
-            is_transactional=producer is not None,
+            producer_id=producer.producer_id,
+            producer_epoch=producer.producer_epoch,
+            is_transactional=True,
         )
 
     def _check(self) -> None:

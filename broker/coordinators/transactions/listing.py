@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ....protocol.errors import ErrorCode, KafkaError
+from ..consumer_groups.regex import Pattern, compiled
 from .transaction import NO_TIME, Transaction, TransactionState
 
 STATES = {state.kafka_name: state for state in TransactionState}
@@ -21,7 +20,7 @@ class Filters:
     unknown_states: list[str]
     producer_ids: frozenset[int]
     longer_than_ms: int
-    pattern: re.Pattern[str] | None
+    pattern: Pattern | None
 
     @classmethod
     def of(
@@ -29,17 +28,13 @@ class Filters:
     ) -> Filters:
         """As a request has them. KafkaError: INVALID_REGULAR_EXPRESSION."""
         names = list(states)
-        try:
-            compiled = re.compile(pattern) if pattern else None
-        except re.error as error:
-            raise KafkaError(ErrorCode.INVALID_REGULAR_EXPRESSION, f"{pattern!r}: {error}") from error
         return cls(
             asks_for_states=bool(names),
             states=frozenset(STATES[name] for name in names if name in STATES),
             unknown_states=[name for name in dict.fromkeys(names) if name not in STATES],
             producer_ids=frozenset(producer_ids),
             longer_than_ms=longer_than_ms,
-            pattern=compiled,
+            pattern=compiled(pattern) if pattern else None,
         )
 
     def match(self, transaction: Transaction, now_ms: int) -> bool:

@@ -11,19 +11,23 @@ import pytest
 from ottla.broker.catalog import Catalog
 from ottla.broker.catalog_records import PartitionState, TopicCreated, TopicDeleted
 from ottla.broker.coordinators import syncing
-from ottla.broker.coordinators.coordinator import GROUPS_JOURNAL, GroupCoordinator
-from ottla.broker.coordinators.group import GroupState
-from ottla.broker.coordinators.group_records import Committed, GroupRecord, OffsetsCommitted, TopicOffsets
+from ottla.broker.coordinators.coordinator import GroupCoordinator
+from ottla.broker.coordinators.group import Group, GroupState
+from ottla.broker.coordinators.group_records import Committed, OffsetCommitted
+from ottla.broker.coordinators.groups_state import GroupsState
 from ottla.broker.coordinators.joining import Join
 from ottla.broker.coordinators.settings import CoordinatorSettings, GroupSettings
 from ottla.broker.flusher import Flusher
+from ottla.broker.topic_names import CONSUMER_OFFSETS
+from ottla.protocol.compression import Codec
 from ottla.protocol.errors import ErrorCode, KafkaError
 from ottla.protocol.messages import Message
 from support.journals import StandingClock
 from support.power_cut import PowerCutFiles
+from support.shards import InternalLogs
 
-DIRECTORY = "/data/" + GROUPS_JOURNAL
 ORDERS = uuid.UUID(int=1)
+OFFSETS_ID = uuid.UUID(int=100)
 SETTINGS = CoordinatorSettings(
     GroupSettings(initial_rebalance_delay_ms=0, max_size=10),
     min_session_timeout_ms=10,
@@ -37,40 +41,63 @@ SETTINGS = CoordinatorSettings(
 Test = Callable[[GroupCoordinator], Awaitable[None]]
 
 
-def new_disk() -> PowerCutFiles:
-    files = PowerCutFiles()
-    files.make_directory("/data")
-    files.sync_directory("/")
-    return files
-
-
 def catalog_with_orders() -> Catalog:
     catalog = Catalog()
-    catalog.apply(TopicCreated(ORDERS, "orders", (PartitionState(1, 0, (1,), (1,)),), {}))
+    state = (PartitionState(1, 0, (1,), (1,)),)
+    catalog.apply(TopicCreated(ORDERS, "orders", state, {}))
+    catalog.apply(TopicCreated(OFFSETS_ID, CONSUMER_OFFSETS, state, {}))
     return catalog
 
 
-def run(test: Test, files: PowerCutFiles | None = None, catalog: Catalog | None = None) -> PowerCutFiles:
-    """A coordinator for the test, stopped in order; the disk is returned for a restart."""
-    files = files or new_disk()
+def run(
+    test: Test,
+    files: PowerCutFiles | None = None,
+    catalog: Catalog | None = None,
+    *,
+    ends_in_order: bool = True,
+    is_loaded: bool = True,
+) -> PowerCutFiles:
+    """A coordinator for the test, its one partition loaded; stopped in order or not. The disk is for a restart."""
+    files = files or PowerCutFiles()
 
     async def go() -> None:
         flusher = Flusher()
-        groups = GroupCoordinator.open(
-            DIRECTORY, catalog or catalog_with_orders(), SETTINGS, files=files, now_ms=StandingClock().now_ms()
+        logs = InternalLogs(files, flusher, topic=CONSUMER_OFFSETS, count=1)
+        groups = GroupCoordinator(
+            catalog or catalog_with_orders(), logs, SETTINGS, codec=Codec.NONE, clock=StandingClock()
         )
-        groups.start(flusher, StandingClock())
+        groups.start()
         async with asyncio.timeout(20):
+            if is_loaded:
+                await groups.runtime.loaded()
             await test(groups)
-        groups.check()
-        await groups.stop()
+            groups.check()
+            await groups.stop()
         await flusher.close()
+        if ends_in_order:
+            logs.close()
 
     asyncio.run(go())
     return files
 
 
-def joining(member_id: str = "", *, session_timeout_ms: int = 50_000, instance_id: str | None = None) -> Join:
+def state_of(groups: GroupCoordinator) -> GroupsState:
+    return groups.shard_of("g").machine.state
+
+
+def group_g(groups: GroupCoordinator) -> Group:
+    found = groups.find("g")
+    assert found is not None
+    return found
+
+
+def joining(
+    member_id: str = "",
+    *,
+    session_timeout_ms: int = 50_000,
+    instance_id: str | None = None,
+    protocols: tuple[tuple[str, bytes], ...] = (("range", b""),),
+) -> Join:
     return Join(
         member_id=member_id,
         instance_id=instance_id,
@@ -79,7 +106,7 @@ def joining(member_id: str = "", *, session_timeout_ms: int = 50_000, instance_i
         rebalance_timeout_ms=50_000,
         session_timeout_ms=session_timeout_ms,
         protocol_type="consumer",
-        protocols=(("range", b""),),
+        protocols=protocols,
         reason="",
         new_id=str(uuid.uuid4()),
         must_know_its_id=False,
@@ -108,11 +135,11 @@ async def lone_member(groups: GroupCoordinator, *, session_timeout_ms: int = 50_
 
 def heartbeat(groups: GroupCoordinator, member_id: str, generation: int) -> ErrorCode:
     request = Message(member_id=member_id, group_instance_id=None, generation_id=generation)
-    return groups.turn(groups.groups["g"], lambda turn: syncing.heartbeat(turn, request))
+    return groups.turn(group_g(groups), lambda turn: syncing.heartbeat(turn, request))
 
 
-def commit_of(offset: int, topic_id: uuid.UUID = ORDERS) -> list[GroupRecord]:
-    return [OffsetsCommitted("g", (TopicOffsets("orders", topic_id, ((0, Committed(offset)),)),))]
+def commit_of(offset: int, topic_id: uuid.UUID = ORDERS, *, partition: int = 0) -> list[OffsetCommitted]:
+    return [OffsetCommitted("g", "orders", partition, Committed(offset, topic_id=topic_id))]
 
 
 def test_a_restart_keeps_a_group_and_its_offsets_and_its_member_goes_on() -> None:
@@ -120,43 +147,37 @@ def test_a_restart_keeps_a_group_and_its_offsets_and_its_member_goes_on() -> Non
 
     async def before(groups: GroupCoordinator) -> None:
         member_ids.append(await lone_member(groups))
-        await groups.write("g", commit_of(42))
+        await groups.commit("g", commit_of(42))
 
     async def after(groups: GroupCoordinator) -> None:
-        assert groups.groups["g"].state is GroupState.STABLE
+        assert group_g(groups).state is GroupState.STABLE
         assert heartbeat(groups, member_ids[0], 1) is ErrorCode.NONE
         synced = await groups.sync("g", syncing_with(member_ids[0], 1))
         assert synced.assignment == b"all"
-        assert groups.state.committed("g", "orders", 0) == Committed(42)
+        assert state_of(groups).committed("g", "orders", 0) == commit_of(42)[0].committed
 
     run(after, run(before))
 
 
-def test_a_power_cut_loses_nothing_that_was_answered() -> None:
-    files = new_disk()
+@pytest.mark.parametrize("seed", range(3))
+def test_a_power_cut_loses_nothing_that_was_answered(seed: int) -> None:
     member_ids: list[str] = []
 
-    async def go() -> None:
-        flusher = Flusher()
-        groups = GroupCoordinator.open(DIRECTORY, catalog_with_orders(), SETTINGS, files=files, now_ms=0)
-        groups.start(flusher, StandingClock())
+    async def before(groups: GroupCoordinator) -> None:
         member_ids.append(await lone_member(groups))
-        await groups.write("g", commit_of(42))
-        groups.release()
-        await flusher.close()
+        await groups.commit("g", commit_of(42))
 
     async def after(groups: GroupCoordinator) -> None:
         assert heartbeat(groups, member_ids[0], 1) is ErrorCode.NONE
-        assert groups.state.committed("g", "orders", 0) == Committed(42)
+        assert state_of(groups).committed("g", "orders", 0) == commit_of(42)[0].committed
 
-    asyncio.run(go())
-    run(after, files.cut(Random(1)))
+    run(after, run(before, ends_in_order=False).cut(Random(seed)))
 
 
 def test_a_silent_member_is_removed_by_the_clock() -> None:
     async def test(groups: GroupCoordinator) -> None:
         member_id = await lone_member(groups, session_timeout_ms=20)
-        group = groups.groups["g"]
+        group = group_g(groups)
         removed = asyncio.Event()
         asyncio.get_running_loop().call_later(0.1, removed.set)  # the loop's own clock is what is tried here
         await removed.wait()
@@ -167,32 +188,60 @@ def test_a_silent_member_is_removed_by_the_clock() -> None:
 
 
 def test_nobody_is_told_an_assignment_that_the_disk_has_not_taken() -> None:
-    files = new_disk()
+    files = PowerCutFiles()
 
     async def test(groups: GroupCoordinator) -> None:
         joined = await groups.join("g", joining())
-        await groups.write("g", commit_of(1))  # makes the file and its name
+        await groups.commit("g", commit_of(1))  # makes the file and its name
         files.fail_next_sync(Random(1))
         synced = await groups.sync("g", syncing_with(joined.member_id, 1, own=b"all"))
         assert synced.error_code is ErrorCode.NOT_COORDINATOR
         assert synced.assignment == b""
-        assert groups.groups["g"].state is not GroupState.STABLE
+        assert group_g(groups).state is not GroupState.STABLE
         with pytest.raises(KafkaError):
-            await groups.write("g", commit_of(2))
+            await groups.commit("g", commit_of(2))
+        with pytest.raises(KafkaError):
+            await groups.settled("g")
 
-    with pytest.raises(KafkaError):
-        run(test, files)  # a journal whose sync failed cannot be closed in peace
+    run(test, files, ends_in_order=False)
+
+
+def test_a_full_disk_refuses_commits_and_generations_and_all_goes_on_when_there_is_room() -> None:
+    files = PowerCutFiles()
+
+    async def test(groups: GroupCoordinator) -> None:
+        await groups.commit("g", commit_of(1))
+        files.fill_disk(10)
+        with pytest.raises(KafkaError) as refused:
+            await groups.commit("g", commit_of(2))
+        assert refused.value.code is ErrorCode.KAFKA_STORAGE_ERROR
+        with pytest.raises(KafkaError):
+            await groups.join("another", joining())
+        assert groups.find("another") is None
+        joined = await groups.join("g", joining())
+        synced = await groups.sync("g", syncing_with(joined.member_id, 1, own=b"all"))
+        assert synced.error_code is ErrorCode.NOT_COORDINATOR
+        files.free_disk()
+        joined = await groups.join("g", joining(joined.member_id))
+        synced = await groups.sync("g", syncing_with(joined.member_id, joined.generation_id, own=b"all"))
+        assert synced.assignment == b"all"
+
+    async def after(groups: GroupCoordinator) -> None:
+        assert group_g(groups).state is GroupState.STABLE
+        assert state_of(groups).committed("g", "orders", 0) == commit_of(1)[0].committed
+
+    run(after, run(test, files))
 
 
 def test_commits_that_come_together_share_a_sync() -> None:
     async def test(groups: GroupCoordinator) -> None:
-        await groups.write("g", commit_of(0))
+        await groups.commit("g", commit_of(0))
         before = files.change_count
-        await asyncio.gather(*(groups.write("g", commit_of(offset)) for offset in range(50)))
-        assert groups.state.committed("g", "orders", 0) == Committed(49)
-        assert files.change_count - before <= 4  # the first, and all behind it: a write and a sync each
+        await asyncio.gather(*(groups.commit("g", commit_of(offset)) for offset in range(50)))
+        assert state_of(groups).committed("g", "orders", 0) == commit_of(49)[0].committed
+        assert files.change_count - before <= 52  # a write each, and a sync for all
 
-    files = new_disk()
+    files = PowerCutFiles()
     run(test, files)
 
 
@@ -200,22 +249,22 @@ def test_a_deleted_topic_takes_its_offsets_with_it() -> None:
     catalog = catalog_with_orders()
 
     async def test(groups: GroupCoordinator) -> None:
-        await groups.write("g", commit_of(5))
+        await groups.commit("g", commit_of(5))
         catalog.apply(TopicDeleted(ORDERS))
         assert list(groups.offsets_of("g")) == []
-        await groups.settled()
-        assert groups.state.offsets == {}
+        await groups.forgotten()
+        assert state_of(groups).offsets == {}
 
     run(test, catalog=catalog)
 
 
 def test_offsets_of_a_topic_that_was_deleted_before_a_crash_are_forgotten_at_the_start() -> None:
     async def commit(groups: GroupCoordinator) -> None:
-        await groups.write("g", commit_of(5, topic_id=uuid.UUID(int=9)))
+        await groups.commit("g", commit_of(5, topic_id=uuid.UUID(int=9)))
 
     async def after(groups: GroupCoordinator) -> None:
-        await groups.settled()
-        assert groups.state.offsets == {}
+        await groups.forgotten()
+        assert state_of(groups).offsets == {}
 
     run(after, run(commit))
 
@@ -225,7 +274,7 @@ def test_stopping_sends_those_who_wait_away() -> None:
         await lone_member(groups)
         waiting = asyncio.ensure_future(groups.join("g", joining()))
         await asyncio.sleep(0)
-        assert groups.groups["g"].state is GroupState.PREPARING
+        assert group_g(groups).state is GroupState.PREPARING
         groups.release()
         assert (await waiting).error_code is ErrorCode.NOT_COORDINATOR
         with pytest.raises(KafkaError):
@@ -237,25 +286,91 @@ def test_stopping_sends_those_who_wait_away() -> None:
 def test_a_group_is_deleted_for_good_and_a_new_one_begins_anew() -> None:
     async def test(groups: GroupCoordinator) -> None:
         member_id = await lone_member(groups)
-        await groups.write("g", commit_of(5))
-        group = groups.groups["g"]
+        await groups.commit("g", commit_of(5))
+        group = group_g(groups)
         groups.turn(group, lambda turn: syncing.leave(turn, [Message(member_id=member_id, group_instance_id=None)]))
-        await groups.delete([group])
-        assert (groups.state.groups, groups.state.offsets) == ({}, {})
+        await groups.delete(group)
+        assert (state_of(groups).groups, state_of(groups).offsets) == ({}, {})
         assert (await groups.join("g", joining())).generation_id == 1
 
     async def after(groups: GroupCoordinator) -> None:
-        assert groups.state.offsets == {}
+        assert state_of(groups).offsets == {}
 
     run(after, run(test))
 
 
 def test_expired_offsets_go_with_their_group() -> None:
     async def test(groups: GroupCoordinator) -> None:
-        groups.group_for_commit("g")
-        await groups.write("g", commit_of(5))  # committed in 1970, by what it says
-        groups.expire_offsets()
-        await groups.settled()
-        assert (groups.groups, groups.state.offsets) == ({}, {})
+        await groups.commit("g", commit_of(5))  # committed in 1970, by what it says
+        groups.expire_offsets(groups.shard_of("g"))
+        assert (groups.find("g"), state_of(groups).offsets) == (None, {})
 
     run(test)
+
+
+def test_a_new_group_is_written_down_before_anybody_is_in_it() -> None:
+    async def before(groups: GroupCoordinator) -> None:
+        await groups.join("g", joining())
+
+    async def after(groups: GroupCoordinator) -> None:
+        group = group_g(groups)
+        assert (group.state, group.generation, group.protocol_type) == (GroupState.EMPTY, 0, None)
+
+    run(after, run(before))
+
+
+def test_while_its_partition_is_loaded_a_group_is_not_told_of() -> None:
+    async def test(groups: GroupCoordinator) -> None:
+        with pytest.raises(KafkaError) as refused:
+            groups.find("g")
+        assert refused.value.code is ErrorCode.COORDINATOR_LOAD_IN_PROGRESS
+        await groups.runtime.loaded()
+        assert groups.find("g") is None
+
+    run(test, is_loaded=False)
+
+
+def test_a_topic_of_offsets_that_is_deleted_takes_all_groups_along() -> None:
+    catalog = catalog_with_orders()
+
+    async def test(groups: GroupCoordinator) -> None:
+        await lone_member(groups)
+        waiting = asyncio.ensure_future(groups.join("g", joining()))
+        await asyncio.sleep(0)
+        catalog.apply(TopicDeleted(OFFSETS_ID))
+        assert (await waiting).error_code is ErrorCode.NOT_COORDINATOR
+        with pytest.raises(KafkaError) as refused:
+            groups.find("g")
+        assert refused.value.code is ErrorCode.NOT_COORDINATOR
+        assert list(groups.groups) == []
+
+    run(test, catalog=catalog)
+
+
+def test_a_loaded_member_that_joins_again_unchanged_disturbs_nobody_and_tells_what_it_offers() -> None:
+    two = (("range", b"r"), ("sticky", b"s"))
+    members: list[str] = []
+
+    async def before(groups: GroupCoordinator) -> None:
+        first = asyncio.ensure_future(groups.join("g", joining(protocols=two)))
+        await asyncio.sleep(0)
+        second = asyncio.ensure_future(groups.join("g", joining(protocols=two)))
+        leader = await first
+        rejoined = asyncio.ensure_future(groups.join("g", joining(leader.member_id, protocols=two)))
+        follower, leader = await second, await rejoined
+        members.extend([leader.member_id, follower.member_id])
+        own = [Message(member_id=each, assignment=b"part") for each in members]
+        request = syncing_with(leader.member_id, leader.generation_id)
+        request.assignments = own
+        await groups.sync("g", request)
+
+    async def after(groups: GroupCoordinator) -> None:
+        group = group_g(groups)
+        assert group.members[members[1]].protocols == (("range", b"r"),)
+        generation = group.generation
+        joined = await groups.join("g", joining(members[1], protocols=two))
+        assert (joined.error_code, joined.generation_id) == (ErrorCode.NONE, generation)
+        assert group.state is GroupState.STABLE
+        assert group.members[members[1]].protocols == two
+
+    run(after, run(before))

@@ -4,7 +4,8 @@ What must hold whatever comes, in whatever order:
 
 - at most one owner of a partition in a generation, restarts included, for nobody is told an assignment that is not durable
 - generations of which assignments are told only grow
-- committed offsets that were acknowledged are there, and never go back by themselves
+- committed offsets that were acknowledged or told are there, and never go back by themselves
+- a member that shows that it lives is not forgotten, and its group is left alone, restarts included
 - whatever waits has a deadline; nobody is answered twice
 - once nothing disturbs any more, the rebalance ends: all clients are members of one stable generation, nobody else is,
   every partition has an owner, and nobody is left waiting
@@ -19,7 +20,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from ottla.broker.coordinators.group import Group, GroupState
-from ottla.broker.coordinators.group_records import Committed, OffsetsCommitted, TopicOffsets
+from ottla.broker.coordinators.group_records import Committed, OffsetCommitted
 from ottla.broker.coordinators.offsets import check_commit
 from ottla.protocol.errors import ErrorCode
 from ottla.protocol.messages import Message
@@ -38,7 +39,7 @@ class Groups(RuleBasedStateMachine):
         self.owners: dict[tuple[int, int], str] = {}
         self.last_generation = 0
         self.commits: list[int] = []  # every offset of partition 0 that was taken, in order
-        self.acknowledged = -1  # index of the last of them that was acknowledged
+        self.acknowledged = -1  # index of the last of them that was acknowledged or told
 
     @initialize(
         delay_ms=st.sampled_from([0, 3000]), versions=st.lists(st.sampled_from([3, 8, 9]), min_size=5, max_size=5)
@@ -96,8 +97,16 @@ class Groups(RuleBasedStateMachine):
         self.coordinator.sync_disk()
 
     @rule()
-    def fail_disk(self) -> None:
-        self.coordinator.fail_disk()
+    def fill_disk(self) -> None:
+        self.coordinator.fill_disk()
+
+    @rule()
+    def free_disk(self) -> None:
+        self.coordinator.free_disk()
+
+    @rule()
+    def lose_patience(self) -> None:
+        self.coordinator.lose_patience()
 
     @rule(duration_ms=st.sampled_from([1, 100, 3000, 9000, 30_000]))
     def pass_time(self, duration_ms: int) -> None:
@@ -126,11 +135,35 @@ class Groups(RuleBasedStateMachine):
 
         def done(code: ErrorCode) -> None:
             if code is ErrorCode.NONE:
-                self.acknowledged = index
+                self.acknowledged = max(self.acknowledged, index)
 
-        committed = Committed(index)
-        record = OffsetsCommitted(GROUP, (TopicOffsets("orders", TOPIC_ID, ((0, committed),)),))
-        self.coordinator.write(record, done)
+        committed = Committed(index, topic_id=TOPIC_ID)
+        self.coordinator.write(OffsetCommitted(GROUP, "orders", 0, committed), done)
+
+    @rule()
+    def read_offset(self) -> None:
+        """Looked up now, told when it is durable."""
+        committed = self.coordinator.machine.state.committed(GROUP, "orders", 0)
+        if committed is None:
+            return
+
+        def done(code: ErrorCode) -> None:
+            if code is ErrorCode.NONE:
+                self.acknowledged = max(self.acknowledged, committed.offset)
+
+        self.coordinator.when_durable(done)
+
+    @precondition(lambda self: self._is_settled())
+    @rule(restarts=st.lists(st.booleans(), min_size=8, max_size=8))
+    def members_that_live_are_not_forgotten(self, restarts: list[bool]) -> None:
+        self.coordinator.sync_disk()
+        members, generation = set(self.coordinator.group.members), self.coordinator.group.generation
+        for restart in restarts:
+            if restart:
+                self.coordinator.crash(0)
+            self.coordinator.pass_time(QUIET_STEP_MS)
+            assert [client.heartbeat() for client in self.clients] == [ErrorCode.NONE] * len(self.clients)
+        assert (set(self.coordinator.group.members), self.coordinator.group.generation) == (members, generation)
 
     @precondition(lambda self: self.coordinator.group.state is GroupState.STABLE)
     @rule()
@@ -180,6 +213,7 @@ class Groups(RuleBasedStateMachine):
         """Let everybody do what clients do, undisturbed: it must end well."""
         if not hasattr(self, "coordinator"):
             return
+        self.coordinator.free_disk()
         for client in self.clients:
             client.fenced = False
         rounds = 2 * NEW_MEMBER_PATIENCE_MS // QUIET_STEP_MS

@@ -1,7 +1,7 @@
 """Transactions: their coordinator's APIs, and what Produce, Fetch and ListOffsets make of them.
 
-A transaction is ended after it was answered: what follows an end is asked patiently, or read by a Fetch that waits for
-the marker.
+A transaction is ended after it was answered: what follows an end is asked patiently, or read by a Fetch that waits, at the
+first offset that is not stable, for what moves it.
 """
 
 from __future__ import annotations
@@ -53,6 +53,11 @@ def of(transactional_id: str, *, epoch: int = 0, name: str = "") -> dict[str, An
         "producer_id": Kept(f"{kept} id"),
         "producer_epoch": Kept(f"{kept} epoch", epoch),
     }
+
+
+def expected(name: str) -> dict[str, Any]:
+    """Who a producer says it is, in InitProducerId."""
+    return {"producer_id": Kept(f"{name} id"), "producer_epoch": Kept(f"{name} epoch")}
 
 
 def asked(version: int, who: dict[str, Any]) -> dict[str, Any]:
@@ -176,14 +181,15 @@ LIFE = [
             ends("life", isolation_level=1),
             ends("life", isolation_level=1, timestamp=0),
             end("commit", of("life")),
-            wait_for("life", 2),
-            again(end("commit again", of("life"))),
-            again(end("and abort", of("life"), committed=False)),
+            wait_for("life", 0),
+            end("commit again", of("life")),
+            end("and abort", of("life"), committed=False),
             add("0 and 1", of("life"), ("life", [0, 1])),
             write("2", "life", "life", 2),
             end("abort", of("life"), committed=False),
-            wait_for("life", 4),
+            wait_for("life", 3),
             wait_for("life", 0, partition=1),
+            end("abort again", of("life"), committed=False),
             read_all("with what was aborted", "life"),
             read_all("from the marker on", "life", 4),
             open_producers("life"),
@@ -214,19 +220,20 @@ LIFE = [
             write("0 in another", "own", "own", 0, version=12, partition=1),
             describe("own"),
             end("commit", of("own"), version=5, keep="next"),
-            wait_for("own", 2),
-            again(end("commit again", of("own"), version=5)),
-            again(end("and abort", of("own"), version=5, committed=False)),
+            wait_for("own", 0),
+            end("commit again", of("own"), version=5),
+            end("and abort", of("own"), version=5, committed=False),
             write("with the former epoch", "own", "own", 2, version=12),
             write("0 with the next", "next", "own", 0, version=12, transactional_id="own"),
             end("abort", of("own", name="next"), version=5, committed=False, keep="third"),
-            wait_for("own", 4),
+            wait_for("own", 3),
+            end("abort again", of("own", name="next"), version=5, committed=False),
             read_all("with what was aborted", "own"),
             open_producers("own"),
             end("commit nothing", of("own", name="third"), version=5),
             end("abort nothing", of("own", name="third"), version=5, committed=False, keep="fourth"),
-            describe("own"),
             end("abort nothing again", of("own", name="third"), version=5, committed=False),
+            describe("own"),
             end("abort nothing once more", of("own", name="fourth"), version=5, committed=False),
         ],
     ),
@@ -355,8 +362,9 @@ REFUSALS = [
             again(write("at sequence 7 in 12", "out", "out", 7, version=12, partition=1)),
             again(write("at sequence 0 in 12", "out", "out", 0, version=12, partition=1)),
             end("abort", of("out"), committed=False),
-            wait_for("out", 2),
+            end("abort again", of("out"), committed=False),
             read_all("what is there", "out", isolation_level=0),
+            read_all("what is there", "out", isolation_level=0, partition=1),
         ],
     ),
     Scenario(
@@ -451,12 +459,14 @@ FENCING = [
             init("late", timeout_ms=200),
             add("0", of("late"), ("late", [0])),
             write("0", "late", "late", 0),
-            wait_for("late", 1),
-            describe("late"),
-            again(end("too late", of("late"))),
-            again(end("too late in 5", of("late"), version=5)),
+            wait_for("late", 0),
             open_producers("late"),
-            init("late", label="again", timeout_ms=60_000),
+            end("too late", of("late")),
+            end("too late, but the same in 5", of("late"), version=5, committed=False),
+            end("too late in 5", of("late"), version=5),
+            describe("late"),
+            init("late", label="and goes on", version=5, timeout_ms=60_000, keep="next", **expected("late")),
+            init("late", label="from the start", timeout_ms=60_000),
         ],
     ),
 ]
@@ -526,6 +536,12 @@ def commit_offsets(
     return patient(call(Api.TXN_OFFSET_COMMIT, version, label, **fields))
 
 
+def stable_offsets(label: str, *, require_stable: bool) -> Step:
+    topics = [{"name": "off", "partition_indexes": [0, 1]}]
+    groups = [{"group_id": "g", "topics": topics}]
+    return call(Api.OFFSET_FETCH, 8, f"{label}, stable {require_stable}", groups=groups, require_stable=require_stable)
+
+
 OFFSETS = [
     Scenario(
         "offsets in a transaction",
@@ -533,11 +549,14 @@ OFFSETS = [
             create("set up", topic("off", 2)),
             find("off"),
             patient(call(Api.FIND_COORDINATOR, 4, "of the group", key_type=0, coordinator_keys=["g"])),
+            patient(call(Api.OFFSET_FETCH, 8, "until it is there", groups=[{"group_id": "g", "topics": None}])),
             init("off"),
             *(again(commit_offsets(f"not added, in {v}", of("off"), ("off", 0, 5), version=v)) for v in range(5)),
             *(patient(call(Api.ADD_OFFSETS_TO_TXN, v, "g", group_id="g", **of("off"))) for v in range(5)),
             *(commit_offsets(f"in {v}", of("off"), ("off", 0, 5 + v), version=v) for v in range(5)),
             describe("off"),
+            stable_offsets("while it is open", require_stable=True),
+            stable_offsets("while it is open", require_stable=False),
             again(commit_offsets("with a generation", of("off"), ("off", 0, 7), generation_id=3, member_id="m")),
             again(commit_offsets("unknown topic", of("off"), ("absent", 0, 7), ("off", 9, 1))),
             again(commit_offsets("older epoch", of("off", epoch=-1), ("off", 0, 7))),
@@ -545,9 +564,13 @@ OFFSETS = [
             again(commit_offsets("large metadata", of("off"), ("off", 1, 7), metadata="m" * 5000)),
             again(commit_offsets("negative offset", of("off"), ("off", 1, -1))),
             end("commit", of("off")),
-            commit_offsets("implicitly in 5", of("off"), ("off", 1, 9), version=5),
+            end("commit again", of("off")),
+            stable_offsets("once committed", require_stable=True),
+            commit_offsets("implicitly in 5", of("off"), ("off", 1, 9), ("off", 0, 99), version=5),
             describe("off"),
             end("abort", of("off"), version=5, committed=False),
+            end("abort again", of("off"), version=5, committed=False),
+            stable_offsets("once aborted", require_stable=True),
         ],
     ),
 ]

@@ -1,0 +1,199 @@
+"""The bytes of the records in `__consumer_offsets`: Kafka's schemas, in the versions that Apache Kafka 4.3.1 writes.
+
+    key     int16 kind, then its fields                         value   int16 version, then its fields; null: a tombstone
+
+    kind 1  group, topic, partition                             written as version 4, or as 1 when it expires by itself
+         0  the same, by older releases
+    kind 2  group                                               written as version 3
+    others  groups of the other protocols; unknown ones stay in the log and are passed over
+
+Every version that Kafka reads is read. docs/format-consumer-offsets.md has the layout, the tests have Kafka's own bytes.
+"""
+
+from __future__ import annotations
+
+from ...protocol.errors import MalformedMessage
+from ...protocol.messages import Message
+from ...protocol.record_schemas import RecordSchema, field, structs, version_of
+from .group_records import (
+    NEVER_MS,
+    NO_EPOCH,
+    NO_TIME_MS,
+    Committed,
+    GroupRecord,
+    GroupRemoved,
+    GroupStored,
+    OffsetCommitted,
+    OffsetRemoved,
+    StoredMember,
+)
+
+OLD_OFFSET_KIND, OFFSET_KIND, GROUP_KIND = 0, 1, 2
+OFFSET_VERSION = 4
+EXPIRING_OFFSET_VERSION = 1
+"""The only one that has a time of expiry; it has neither leader epoch nor topic id."""
+GROUP_VERSION = 3
+
+OFFSET_KEY = RecordSchema(
+    "OffsetCommitKey",
+    [field("group", "string"), field("topic", "string"), field("partition", "int32")],
+    versions=range(OLD_OFFSET_KIND, OFFSET_KIND + 1),
+)
+OFFSET_VALUE = RecordSchema(
+    "OffsetCommitValue",
+    [
+        field("offset", "int64"),
+        field("leader_epoch", "int32", since=3, default=NO_EPOCH),
+        field("metadata", "string"),
+        field("commit_timestamp", "int64"),
+        field("expire_timestamp", "int64", since=1, until=1, default=NEVER_MS),
+        field("topic_id", "uuid", since=4, tag=0),
+    ],
+    versions=range(5),
+    flexible_from=4,
+)
+GROUP_KEY = RecordSchema("GroupMetadataKey", [field("group", "string")], versions=range(GROUP_KIND, GROUP_KIND + 1))
+GROUP_VALUE = RecordSchema(
+    "GroupMetadataValue",
+    [
+        field("protocol_type", "string"),
+        field("generation", "int32"),
+        field("protocol", "string", is_nullable=True),
+        field("leader", "string", is_nullable=True),
+        field("current_state_timestamp", "int64", since=2, default=NO_TIME_MS),
+        structs(
+            "members",
+            [
+                field("member_id", "string"),
+                field("group_instance_id", "string", since=3, is_nullable=True, default=None),
+                field("client_id", "string"),
+                field("client_host", "string"),
+                field("rebalance_timeout", "int32", since=1, default=NO_TIME_MS),
+                field("session_timeout", "int32"),
+                field("subscription", "bytes"),
+                field("assignment", "bytes"),
+            ],
+        ),
+    ],
+    versions=range(5),
+    flexible_from=4,
+)
+
+
+def encode_record(record: GroupRecord) -> tuple[bytes, bytes | None]:
+    """Key and value."""
+    match record:
+        case OffsetCommitted():
+            return _offset_key(record), _offset_value(record.committed)
+        case OffsetRemoved():
+            return _offset_key(record), None
+        case GroupStored():
+            return _group_key(record), _group_value(record)
+        case GroupRemoved():
+            return _group_key(record), None
+
+
+def decode_record(key: bytes, value: bytes | None) -> GroupRecord | None:
+    """The record of these bytes; None when it is of a kind not known here. MalformedMessage when they are none."""
+    kind = version_of(key)
+    if kind in (OFFSET_KIND, OLD_OFFSET_KIND):
+        _, said = OFFSET_KEY.decode(key)
+        if value is None:
+            return OffsetRemoved(said.group, said.topic, said.partition)
+        return OffsetCommitted(said.group, said.topic, said.partition, _committed(value))
+    if kind == GROUP_KIND:
+        _, said = GROUP_KEY.decode(key)
+        return GroupRemoved(said.group) if value is None else _stored(said.group, value)
+    return None
+
+
+# --- committed offsets
+
+
+def _offset_key(record: OffsetCommitted | OffsetRemoved) -> bytes:
+    said = Message(group=record.group_id, topic=record.topic, partition=record.partition)
+    return OFFSET_KEY.encode(said, version=OFFSET_KIND)
+
+
+def _offset_value(committed: Committed) -> bytes:
+    said = Message(
+        offset=committed.offset,
+        leader_epoch=committed.leader_epoch,
+        metadata=committed.metadata,
+        commit_timestamp=committed.committed_at_ms,
+        expire_timestamp=committed.expires_at_ms,
+        topic_id=committed.topic_id,
+    )
+    expires = committed.expires_at_ms != NEVER_MS
+    return OFFSET_VALUE.encode(said, version=EXPIRING_OFFSET_VERSION if expires else OFFSET_VERSION)
+
+
+def _committed(value: bytes) -> Committed:
+    _, said = OFFSET_VALUE.decode(value)
+    return Committed(
+        said.offset, said.leader_epoch, said.metadata, said.commit_timestamp, said.expire_timestamp, said.topic_id
+    )
+
+
+# --- groups
+
+
+def _group_key(record: GroupStored | GroupRemoved) -> bytes:
+    return GROUP_KEY.encode(Message(group=record.group_id), version=GROUP_KIND)
+
+
+def _group_value(record: GroupStored) -> bytes:
+    said = Message(
+        protocol_type=record.protocol_type or "",
+        generation=record.generation,
+        protocol=record.protocol_name,
+        leader=record.leader_id,
+        current_state_timestamp=record.state_changed_at_ms,
+        members=[_member_said(each) for each in record.members],
+    )
+    return GROUP_VALUE.encode(said, version=GROUP_VERSION)
+
+
+def _member_said(member: StoredMember) -> Message:
+    return Message(
+        member_id=member.member_id,
+        group_instance_id=member.instance_id,
+        client_id=member.client_id,
+        client_host=member.client_host,
+        rebalance_timeout=member.rebalance_timeout_ms,
+        session_timeout=member.session_timeout_ms,
+        subscription=member.subscription,
+        assignment=member.assignment,
+    )
+
+
+def _stored(group_id: str, value: bytes) -> GroupStored:
+    _, said = GROUP_VALUE.decode(value)
+    ids = [each.member_id for each in said.members]
+    instances = [each.group_instance_id for each in said.members if each.group_instance_id is not None]
+    if len(set(ids)) < len(ids) or len(set(instances)) < len(instances):
+        raise MalformedMessage(f"group {group_id} has a member twice")
+    return GroupStored(
+        group_id,
+        said.generation,
+        said.protocol_type or None,
+        said.protocol,
+        said.leader,
+        said.current_state_timestamp,
+        tuple(_stored_member(each) for each in said.members),
+    )
+
+
+def _stored_member(said: Message) -> StoredMember:
+    # Before version 1 the session's timeout was the rebalance's too.
+    has_rebalance_timeout = said.rebalance_timeout != NO_TIME_MS
+    return StoredMember(
+        said.member_id,
+        said.group_instance_id,
+        said.client_id,
+        said.client_host,
+        said.rebalance_timeout if has_rebalance_timeout else said.session_timeout,
+        said.session_timeout,
+        said.subscription,
+        said.assignment,
+    )

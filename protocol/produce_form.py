@@ -1,0 +1,134 @@
+"""The form of a Produce request for one partition: what a producer sends again and again, with other records.
+
+Requests of one connection to one topic differ in their correlation id, the partition and the records, and in nothing else:
+
+    key version | correlation id | client id ... acks timeout topic ... | index | size, records | no tagged fields
+
+So the first of them is read as any request; the next ones are compared with it, which takes one look instead of twenty, and
+their answers are put together from what does not change.  What does not look alike is simply read as any request: nothing is
+decided here.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Protocol
+
+from .errors import ErrorCode
+from .primitives import INT32, Frame
+from .produce import FLEXIBLE_FROM, ProduceAnswer, ProduceRequest, TopicKey, write_response
+
+OLDEST = 5
+"""Older answers lack the log start offset; nobody sends them often."""
+
+_HEAD = struct.Struct(">ii")  # of a request: key and version, correlation id; of a response: size, correlation id
+_NUMBERS_BYTES = 4 + 2 + 8 + 8 + 8  # of an answer: index, error, base offset, log append time, log start offset
+_NO_TAGS = b"\0\0\0"  # of the partition, the topic and the request
+
+
+class Framed(Protocol):
+    """Makes a whole response of a correlation id and a body."""
+
+    def __call__(self, correlation_id: int, body: bytes, *, flexible: bool) -> bytes: ...
+
+
+class ProduceForm:
+    """What all requests like a given one have in common; see the top of the file."""
+
+    __slots__ = ("_after", "_answer", "_before", "_flexible", "_index_at", "_key_version", "_size", "_start", "topic")
+
+    @classmethod
+    def of(cls, frame: Frame, version: int, request: ProduceRequest, framed: Framed) -> ProduceForm | None:
+        """The form of a request that was read from `frame`; None where it is not of this kind."""
+        if version < OLDEST or len(request.topics) != 1 or len(request.topics[0][1]) != 1:
+            return None
+        topic, (sent,) = request.topics[0]
+        flexible = version >= FLEXIBLE_FROM
+        if sent.start < 0 or bytes(frame[sent.end :]) != (_NO_TAGS if flexible else b""):
+            return None
+        size_bytes = _uvarint_bytes(sent.end - sent.start + 1) if flexible else 4
+        form = cls(frame, sent.start - size_bytes - 4, flexible, topic, write_answer(topic, version, framed))
+        return form if form.records_in(frame) == (sent.index, sent.start, sent.end) else None
+
+    def __init__(self, frame: Frame, index_at: int, flexible: bool, topic: TopicKey, answer: bytes) -> None:
+        self.topic = topic
+        self._flexible = flexible
+        self._index_at = index_at
+        (self._key_version,) = INT32.unpack_from(frame)
+        self._start = bytes(frame[_HEAD.size : index_at])
+        numbers_at = answer.index(_NUMBERS)
+        self._before = answer[_HEAD.size : numbers_at]
+        self._after = answer[numbers_at + _NUMBERS_BYTES :]
+        (self._size,) = INT32.unpack_from(answer)
+        self._answer = struct.Struct(f">ii{len(self._before)}sihqqq{len(self._after)}s")
+
+    def records_in(self, frame: Frame) -> tuple[int, int, int] | None:
+        """The partition's index, and where its records begin and end; None where the frame has another form."""
+        index_at = self._index_at
+        end = len(frame)
+        if end < index_at + 12 or frame[_HEAD.size : index_at] != self._start:
+            return None
+        if INT32.unpack_from(frame)[0] != self._key_version:
+            return None
+        if self._flexible:
+            end -= 3
+            if frame[end] or frame[end + 1] or frame[end + 2]:
+                return None
+            size, start = _uvarint(frame, index_at + 4)
+            size -= 1
+        else:
+            (size,) = INT32.unpack_from(frame, index_at + 4)
+            start = index_at + 8
+        if size < 0 or start + size != end:
+            return None
+        return INT32.unpack_from(frame, index_at)[0], start, end
+
+    def answer(
+        self, correlation_id: int, index: int, *, base_offset: int, log_append_time_ms: int, log_start_offset: int
+    ) -> bytes:
+        """The whole response, its size in front, for records that were appended."""
+        return self._answer.pack(
+            self._size,
+            correlation_id,
+            self._before,
+            index,
+            0,
+            base_offset,
+            log_append_time_ms,
+            log_start_offset,
+            self._after,
+        )
+
+
+_MARKED = ProduceAnswer(-2, ErrorCode.NONE, -2, -2, -2)
+_NUMBERS = struct.pack(">ihqqq", -2, 0, -2, -2, -2)
+"""Numbers that no answer has, to find their place by: a name is UTF-8, which these bytes are not, and an id is shorter."""
+
+
+def write_answer(topic: TopicKey, version: int, framed: Framed) -> bytes:
+    """A response whose numbers are `_NUMBERS`."""
+    return framed(0, write_response([(topic, [_MARKED])], version), flexible=version >= FLEXIBLE_FROM)
+
+
+def correlation_id_of(frame: Frame) -> int:
+    """The correlation id of a request."""
+    return int(INT32.unpack_from(frame, 4)[0])
+
+
+def _uvarint(frame: Frame, position: int) -> tuple[int, int]:
+    """An unsigned varint of at most three bytes and the position behind it; 0 for a longer one, which is rare enough."""
+    first = frame[position]
+    if first < 0x80:
+        return first, position + 1
+    second = frame[position + 1]
+    if second < 0x80:
+        return first & 0x7F | second << 7, position + 2
+    third = frame[position + 2]
+    if third < 0x80:
+        return first & 0x7F | (second & 0x7F) << 7 | third << 14, position + 3
+    return 0, position
+
+
+def _uvarint_bytes(value: int) -> int:
+    """How long the shortest encoding is."""
+    return max(1, (value.bit_length() + 6) // 7)
