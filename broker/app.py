@@ -28,8 +28,10 @@ from .api.topics import configs_checker, new_topic_id
 from .catalog import Catalog, CatalogListener
 from .catalog_machine import CatalogMachine
 from .catalog_records import CatalogRecord, ClusterFormed, ConfigResource, NodeStarted, TopicRemoved
+from .cleaner import Cleaner
 from .clock import SystemClock
 from .config import BrokerConfig
+from .coordinators.consumer_groups.settings import ConsumerGroupSettings
 from .coordinators.coordinator import GroupCoordinator
 from .coordinators.settings import CoordinatorSettings
 from .coordinators.transactions.coordinator import TransactionCoordinator, TransactionSettings
@@ -39,6 +41,7 @@ from .dynamic_config import config_in_force
 from .features import first_levels
 from .fetch_sessions import FetchSessions
 from .flusher import Flusher
+from .group_configs import group_times
 from .housekeeping import Housekeeping
 from .internal_topics import InternalTopics, codec_of_offsets, internal_configs
 from .journal import Journal
@@ -84,11 +87,14 @@ class Broker(CatalogListener):
             flusher=self.flusher,
             clock=clock,
             forget=self._forget_topic,
+            let_go=lambda logs: self.cleaner.let_go(logs),
         )
+        self.cleaner = Cleaner(self.partitions, self.flusher, config=lambda: self.config, clock=clock)
         self.groups = GroupCoordinator(
             self.catalog,
             self.partitions,
             CoordinatorSettings.of(config),
+            ConsumerGroupSettings.of(config, lambda group_id: group_times(self.catalog, self.config, group_id)),
             codec=codec_of_offsets(config),
             clock=clock,
         )
@@ -155,6 +161,7 @@ class Broker(CatalogListener):
             self.bound[listener.name] = replace(listener, host=host, port=port)
         await self.server.start()
         self._housekeeping.start()
+        self.cleaner.start()
 
     def _load(self, on_progress: Callable[[LoadProgress], None] | None) -> None:
         """In a thread: the catalog first, for it holds the topics' settings; then the logs."""
@@ -239,6 +246,7 @@ class Broker(CatalogListener):
         await self.server.dispatcher.close()
         await self._housekeeping.close()
         await self.transactions.stop()
+        await self.cleaner.close()
         await self.groups.stop()
         await self.partitions.close()
         problems = []
@@ -262,6 +270,7 @@ class Broker(CatalogListener):
     async def _abandon(self) -> None:
         """Let go of everything after a failed start."""
         await self.server.stop(0)
+        await self.cleaner.close()
         await self.groups.stop()
         await self.partitions.close()
         await self.flusher.close()
@@ -278,6 +287,7 @@ class Broker(CatalogListener):
         """Take the new settings into force; told before the partitions are, which read them."""
         self.config = config_in_force(self._static_config, self.catalog)
         self.fetch_max_bytes = self.config.whole("fetch.max.bytes")
+        self.cleaner.reconfigure()
         self.server.max_connections = self.config.whole("max.connections")
         self.server.max_connections_per_ip = self.config.whole("max.connections.per.ip")
         self.server.max_connections_of_address = self.config.max_connections_of_address

@@ -9,7 +9,7 @@ assume several machines, a temporary directory, or a network that may be trusted
 
 from __future__ import annotations
 
-from .setting import Check, Setting, SettingType, Update, Value, at_least, between, entries
+from .setting import Check, Setting, SettingType, Update, Value, at_least, between, entries, one_of_ignoring_case
 from .topic_settings import FOREVER, TOPIC_SETTINGS
 
 BOOLEAN = SettingType.BOOLEAN
@@ -17,6 +17,7 @@ STRING = SettingType.STRING
 INT = SettingType.INT
 LONG = SettingType.LONG
 SHORT = SettingType.SHORT
+DOUBLE = SettingType.DOUBLE
 LIST = SettingType.LIST
 
 NO_LIMIT = 2**31 - 1
@@ -84,6 +85,60 @@ _ROWS = [
         "The most a fetch is answered with, whatever the client asks for.",
     ),
     _broker(
+        "group.consumer.assignment.interval.ms", INT, 1000, at_least(0), _CLUSTER,
+        "The shortest time between two assignments of a consumer group.",
+    ),
+    _broker(
+        "group.consumer.assignors", LIST, ("uniform", "range"), _NOT_EMPTY, _READ_ONLY,
+        "The assignors that consumer groups may ask for; the first is taken where nobody asks.",
+    ),
+    _broker(
+        "group.consumer.heartbeat.interval.ms", INT, 5000, at_least(1), _READ_ONLY,
+        "How often a member of a consumer group sends a heartbeat.",
+    ),
+    _broker(
+        "group.consumer.max.assignment.interval.ms", INT, 15000, at_least(0), _READ_ONLY,
+        "The longest assignment interval a group may be given.",
+    ),
+    _broker(
+        "group.consumer.max.heartbeat.interval.ms", INT, 15000, at_least(1), _READ_ONLY,
+        "The longest heartbeat interval a group may be given.",
+    ),
+    _broker(
+        "group.consumer.max.session.timeout.ms", INT, 60000, at_least(1), _READ_ONLY,
+        "The longest session timeout a consumer group may be given.",
+    ),
+    _broker(
+        "group.consumer.max.size", INT, 2147483647, at_least(1), _READ_ONLY,
+        "The most members a consumer group may have.",
+    ),
+    _broker(
+        "group.consumer.migration.policy", STRING, "bidirectional",
+        one_of_ignoring_case("DISABLED", "DOWNGRADE", "UPGRADE", "BIDIRECTIONAL"), _READ_ONLY,
+        "Which way a group with members may change between the classic and the consumer protocol.",
+    ),
+    _broker(
+        "group.consumer.min.assignment.interval.ms", INT, 0, at_least(0), _READ_ONLY,
+        "The shortest assignment interval a group may be given.",
+    ),
+    _broker(
+        "group.consumer.min.heartbeat.interval.ms", INT, 5000, at_least(1), _READ_ONLY,
+        "The shortest heartbeat interval a group may be given.",
+    ),
+    _broker(
+        "group.consumer.min.session.timeout.ms", INT, 45000, at_least(1), _READ_ONLY,
+        "The shortest session timeout a consumer group may be given.",
+    ),
+    _broker(
+        "group.consumer.session.timeout.ms", INT, 45000, at_least(1), _READ_ONLY,
+        "After this time without a heartbeat a member has left its consumer group.",
+    ),
+    _broker(
+        "group.coordinator.rebalance.protocols", LIST, ("classic", "consumer", "streams"),
+        entries("consumer", "classic", "share", "streams", may_be_empty=False), _READ_ONLY,
+        "The protocols of groups; without consumer there are no groups of the new protocol.",
+    ),
+    _broker(
         "group.initial.rebalance.delay.ms", INT, 3000, None, _READ_ONLY,
         "How long the first rebalance of a new group waits for more members.",
     ),
@@ -141,6 +196,30 @@ _ROWS = [
         "listeners", LIST, ("PLAINTEXT://127.0.0.1:9092",), _NOT_EMPTY, Update.PER_BROKER,
         "Where to listen, NAME://HOST:PORT; no host or 0.0.0.0 is every interface, port 0 any free port."
         " Ours is this machine only, because there is no login yet; Kafka's is every interface.",
+    ),
+    _broker(
+        "log.cleaner.backoff.ms", LONG, 15000, at_least(0), _CLUSTER,
+        "How long the cleaner sleeps when no log is due.",
+    ),
+    _broker(
+        "log.cleaner.dedupe.buffer.size", LONG, 134217728, None, _CLUSTER,
+        "Memory for the newest offsets of keys, all cleaner threads together: 24 bytes a key, taken when needed.",
+    ),
+    _broker("log.cleaner.enable", BOOLEAN, True, None, _READ_ONLY, "Whether topics are compacted at all."),
+    _broker(
+        "log.cleaner.io.buffer.load.factor", DOUBLE, 0.9, None, _CLUSTER,
+        "How full that memory may get before what was read so far is cleaned.",
+    ),
+    _broker(
+        "log.cleaner.io.buffer.size", INT, 524288, at_least(0), _CLUSTER,
+        "Memory for reading and writing, all cleaner threads together.",
+    ),
+    _broker(
+        "log.cleaner.io.max.bytes.per.second", DOUBLE, 1.7976931348623157e308, None, _CLUSTER,
+        "The most bytes that cleaning reads and writes in a second.",
+    ),
+    _broker(
+        "log.cleaner.threads", INT, 1, at_least(0), _CLUSTER, "How many logs are cleaned at a time."
     ),
     _broker(
         "log.dir", LIST, ("ottla-data",), _NOT_EMPTY, _READ_ONLY,

@@ -9,9 +9,12 @@ Then the nearer of the two is in force, while DescribeConfigs goes on to show wh
 
 from __future__ import annotations
 
+from typing import cast
+
 from .catalog import Catalog
 from .catalog_records import ConfigResource
 from .config import BrokerConfig, Values
+from .coordinators.consumer_groups.settings import GroupTimes
 from .resource_settings import GROUP_SETTINGS, limits_of
 from .setting import Setting, Value
 
@@ -23,6 +26,21 @@ def group_configs(catalog: Catalog, config: BrokerConfig, group_id: str) -> Valu
     """
     own = catalog.configs_of(ConfigResource.GROUP, group_id)
     return Values({name: _value(setting, own.get(name), config) for name, setting in GROUP_SETTINGS.items()})
+
+
+def group_times(catalog: Catalog, config: BrokerConfig, group_id: str) -> GroupTimes:
+    """What each decision about a consumer group needs of that."""
+    own = catalog.configs_of(ConfigResource.GROUP, group_id)
+    return GroupTimes(
+        *(
+            cast(int, _value(GROUP_SETTINGS[name], own.get(name), config))
+            for name in (
+                "consumer.session.timeout.ms",
+                "consumer.heartbeat.interval.ms",
+                "consumer.assignment.interval.ms",
+            )
+        )
+    )
 
 
 def _value(setting: Setting, text: str | None, config: BrokerConfig) -> Value:

@@ -56,6 +56,11 @@ def _words(error: KafkaError) -> str:
 
 _PLAIN_WORDS = {
     "UNKNOWN_TOPIC_OR_PARTITION": "there is no such topic (UNKNOWN_TOPIC_OR_PARTITION)",
+    "GROUP_ID_NOT_FOUND": "there is no such group (GROUP_ID_NOT_FOUND)",
+    "NON_EMPTY_GROUP": "it has members: stop them first (NON_EMPTY_GROUP)",
+    "GROUP_SUBSCRIBED_TO_TOPIC": "a member reads it: stop the group's members first (GROUP_SUBSCRIBED_TO_TOPIC)",
+    "UNKNOWN_MEMBER_ID": "the group has members again: stop them first (UNKNOWN_MEMBER_ID)",
+    "INVALID_GROUP_ID": "no group can have this name (INVALID_GROUP_ID)",
     "TOPIC_AUTHORIZATION_FAILED": "not allowed (TOPIC_AUTHORIZATION_FAILED)",
 }
 """For the errors that come without words and that people meet most."""

@@ -11,13 +11,14 @@ from collections.abc import Iterable, Sequence
 
 
 def show_rows(headings: Sequence[str], rows: Iterable[Sequence[object]], *, numbers: Sequence[str] = ()) -> None:
-    """Print rows; `numbers` names the columns that are right-aligned in a table."""
+    """Print rows; `numbers` names the columns that are right-aligned in a table.  A table leaves out empty columns."""
     cells = [["" if cell is None else str(cell) for cell in row] for row in rows]
     if not sys.stdout.isatty():
         for row in cells:
             print("\t".join(row))
         return
-    _show_table(headings, cells, numbers)
+    filled = [at for at in range(len(headings)) if not cells or any(row[at] for row in cells)]
+    _show_table([headings[at] for at in filled], [[row[at] for at in filled] for row in cells], numbers)
 
 
 def _show_table(headings: Sequence[str], rows: Iterable[Sequence[str]], numbers: Sequence[str]) -> None:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from ...protocol.apis import ApiKey
 from ...protocol.errors import ErrorCode, KafkaError
 from ...protocol.messages import Message
-from ..coordinators import syncing
 from ..coordinators.coordinator import GroupCoordinator, refusal_of
 from ..coordinators.joining import Join
 from ..coordinators.turn import join_refused, sync_refused
@@ -108,14 +107,11 @@ def heartbeat(broker: Broker, context: RequestContext, request: Message) -> Mess
     try:
         broker.groups.check_open()
         _check_group_id(request.group_id)
-        group = broker.groups.find(request.group_id)
+        return Message(error_code=broker.groups.heartbeat(request.group_id, request))
     except KafkaError as refusal:
         # A member whose group is still being loaded need not fear for it, as in Kafka.
         loading = refusal.code is ErrorCode.COORDINATOR_LOAD_IN_PROGRESS
         return Message(error_code=ErrorCode.NONE if loading else refusal.code)
-    if group is None:
-        return Message(error_code=ErrorCode.UNKNOWN_MEMBER_ID)
-    return Message(error_code=broker.groups.turn(group, lambda turn: syncing.heartbeat(turn, request)))
 
 
 # --- LeaveGroup
@@ -129,7 +125,7 @@ async def leave_group(broker: Broker, context: RequestContext, request: Message)
     try:
         broker.groups.check_open()
         _check_group_id(request.group_id)
-        codes = await _leave(broker.groups, request.group_id, leaving)
+        codes = await broker.groups.leave(request.group_id, leaving)
     except KafkaError as refusal:
         return Message(error_code=refusal_of(refusal.code), members=[])
     if context.api_version < LEAVE_TOGETHER_FROM:
@@ -139,17 +135,6 @@ async def leave_group(broker: Broker, context: RequestContext, request: Message)
         for each, code in zip(leaving, codes, strict=True)
     ]
     return Message(error_code=ErrorCode.NONE, members=members)
-
-
-async def _leave(groups: GroupCoordinator, group_id: str, leaving: list[Message]) -> list[ErrorCode]:
-    group = groups.find(group_id)
-    if group is None:
-        return [ErrorCode.UNKNOWN_MEMBER_ID for _ in leaving]
-    codes = groups.turn(group, lambda turn: syncing.leave(turn, leaving))
-    if not group.members:
-        # That the group is empty is what a restart must know before its last member can be sure to have left.
-        await groups.settled(group_id)
-    return codes
 
 
 HANDLERS: dict[ApiKey, Handler] = {

@@ -14,6 +14,9 @@ from ...protocol.apis import ApiKey
 from ...protocol.errors import ErrorCode, KafkaError
 from ...protocol.messages import Message
 from ..catalog import Topic
+from ..coordinators.consumer_groups.group import ConsumerGroup
+from ..coordinators.consumer_groups.offset_checks import check_commit as check_commit_of_consumers
+from ..coordinators.consumer_groups.offset_checks import check_fetch
 from ..coordinators.coordinator import GroupCoordinator, refusal_of
 from ..coordinators.group import GroupState
 from ..coordinators.group_records import NEVER_MS, Committed, OffsetCommitted
@@ -49,6 +52,7 @@ async def offset_commit(broker: Broker, context: RequestContext, request: Messag
     accepted = _existing(broker, context, request, answer)
     if not accepted:
         return Message(topics=answer.topics)
+    answer.merges = bool(answer.topics)
     try:
         code = await _commit(broker.groups, context, request, accepted, answer)
     except KafkaError as refusal:
@@ -61,20 +65,25 @@ async def offset_commit(broker: Broker, context: RequestContext, request: Messag
 
 
 class _Answer:
-    """The partitions answered so far, grouped by topic in the order of the topics' first answers."""
+    """The partitions answered so far, by topic in the order of the topics' first answers.
+
+    A topic named twice is answered twice, unless something was refused before (`merges`): then once, as in Kafka.
+    """
 
     def __init__(self) -> None:
         self.topics: list[Message] = []
-        self._by_topic: dict[tuple[str, UUID | None], Message] = {}
+        self.merges = True
+        self._by_topic: dict[object, Message] = {}
 
     def add(self, asked: Message, partition: int, code: ErrorCode) -> None:
         name, topic_id = asked.name, getattr(asked, "topic_id", None)
-        topic = self._by_topic.get((name, topic_id))
+        key = (name, topic_id) if self.merges else id(asked)
+        topic = self._by_topic.get(key)
         if topic is None:
             topic = Message(name=name, partitions=[])
             if topic_id is not None:
                 topic.topic_id = topic_id
-            self._by_topic[name, topic_id] = topic
+            self._by_topic[key] = topic
             self.topics.append(topic)
         topic.partitions.append(Message(partition_index=partition, error_code=code))
 
@@ -111,12 +120,13 @@ async def _commit(
     answer: _Answer,
 ) -> ErrorCode:
     """Write what may be committed and answer it; or a code for all of it."""
-    group = groups.find(request.group_id)
-    code = check_commit(group, request, api_version=context.api_version)
-    if code is not ErrorCode.NONE:
-        return code
-    if group is not None and group.state in (GroupState.STABLE, GroupState.PREPARING):
-        groups.turn(group, lambda turn: turn.restart_session(group.members[request.member_id]))
+    consumers = groups.find_consumers(request.group_id)
+    if consumers is not None:
+        _check_commit_of_consumers(consumers, context, request, accepted)
+    else:
+        code = _check_commit(groups, context, request)
+        if code is not ErrorCode.NONE:
+            return code
     expires_at_ms = NEVER_MS
     if request.retention_time_ms != DEFAULT_RETENTION:
         expires_at_ms = context.now_ms + request.retention_time_ms
@@ -137,6 +147,26 @@ async def _commit(
     for result in results:
         answer.add(*result)
     return ErrorCode.NONE
+
+
+def _check_commit(groups: GroupCoordinator, context: RequestContext, request: Message) -> ErrorCode:
+    """Whether a classic group takes the commit; it shows that its member lives."""
+    group = groups.find(request.group_id)
+    code = check_commit(group, request, api_version=context.api_version)
+    if code is ErrorCode.NONE and group is not None and group.state in (GroupState.STABLE, GroupState.PREPARING):
+        groups.turn(group, lambda turn: turn.restart_session(group.members[request.member_id]))
+    return code
+
+
+def _check_commit_of_consumers(
+    group: ConsumerGroup, context: RequestContext, request: Message, accepted: list[tuple[Message, Topic]]
+) -> None:
+    """KafkaError unless the group takes the commit, of all its partitions."""
+    epoch = request.generation_id_or_member_epoch
+    check_partition = check_commit_of_consumers(group, request.member_id, epoch, api_version=context.api_version)
+    for asked, topic in accepted:
+        for each in asked.partitions:
+            check_partition(topic.id, each.partition_index)
 
 
 def _commit_refusal(code: ErrorCode) -> ErrorCode:
@@ -166,6 +196,7 @@ async def offset_fetch(broker: Broker, context: RequestContext, request: Message
 async def _group(broker: Broker, context: RequestContext, asked: Message, *, require_stable: bool) -> Message:
     """What is told is looked up at once, and told when it is durable: a crash must not take it back."""
     try:
+        _check_fetch(broker.groups, asked)
         reading = _Reading(broker, context, asked.group_id, require_stable)
         topics = reading.all_topics() if asked.topics is None else [reading.topic(each) for each in asked.topics]
         await broker.groups.settled(asked.group_id)
@@ -174,6 +205,13 @@ async def _group(broker: Broker, context: RequestContext, asked: Message, *, req
         code = ErrorCode.NOT_COORDINATOR if timed_out else refusal_of(refusal.code)
         return Message(group_id=asked.group_id, topics=[], error_code=code)
     return Message(group_id=asked.group_id, topics=topics, error_code=ErrorCode.NONE)
+
+
+def _check_fetch(groups: GroupCoordinator, asked: Message) -> None:
+    """KafkaError when a member of the new protocol asks, and is not up to date. Versions before 9 have no member."""
+    group = groups.find_consumers(asked.group_id)
+    if group is not None:
+        check_fetch(group, getattr(asked, "member_id", None), getattr(asked, "member_epoch", -1))
 
 
 class _Reading:
@@ -255,8 +293,8 @@ async def _delete(
     groups.check_open()
     if not group_id:
         return ErrorCode.INVALID_GROUP_ID
-    group = groups.find(group_id)
-    code = check_delete_offsets(group)
+    group = groups.find_consumers(group_id) or groups.find(group_id)
+    code = ErrorCode.NONE if isinstance(group, ConsumerGroup) else check_delete_offsets(group)
     if group is None or code is not ErrorCode.NONE:
         return code
     wanted = []

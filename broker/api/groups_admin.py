@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from ...protocol.apis import ApiKey
 from ...protocol.errors import ErrorCode, KafkaError
 from ...protocol.messages import Message
+from ..coordinators.consumer_groups.classic_picture import CONSUMER_PROTOCOL
+from ..coordinators.consumer_groups.group import ConsumerGroup
 from ..coordinators.coordinator import GroupCoordinator, refusal_of
 from ..coordinators.group import Group, GroupState, Member
 from ..coordinators.offsets import check_delete_group
@@ -22,6 +24,7 @@ OPERATIONS_NOT_ASKED = -(2**31)
 GROUP_OPERATIONS = sum(1 << operation for operation in (3, 6, 8, 10, 11))
 """Read, delete, describe, describe configs, alter configs: without an authorizer everybody may do all of it."""
 CLASSIC = "classic"
+CONSUMER = "consumer"
 
 
 # --- DescribeGroups
@@ -42,7 +45,10 @@ def _described(broker: Broker, context: RequestContext, group_id: str) -> Messag
     except KafkaError as refusal:
         return _without_group(group_id, "", error_code=refusal.code)
     if group is None:
-        return _not_found(context, group_id)
+        is_other = broker.groups.find_consumers(group_id) is not None
+        return _not_found(
+            context, f"Group {group_id} {'is not a classic group' if is_other else 'not found'}.", group_id
+        )
     protocol = group.protocol_name if group.state is GroupState.STABLE else None
     return Message(
         error_code=ErrorCode.NONE,
@@ -55,11 +61,10 @@ def _described(broker: Broker, context: RequestContext, group_id: str) -> Messag
     )
 
 
-def _not_found(context: RequestContext, group_id: str) -> Message:
+def _not_found(context: RequestContext, message: str, group_id: str) -> Message:
     says_so = context.api_version >= NOT_FOUND_FROM
     if not says_so:
         return _without_group(group_id, GroupState.DEAD.value)
-    message = f"Group {group_id} not found."
     return _without_group(
         group_id, GroupState.DEAD.value, error_code=ErrorCode.GROUP_ID_NOT_FOUND, error_message=message
     )
@@ -99,10 +104,12 @@ def list_groups(broker: Broker, context: RequestContext, request: Message) -> Me
     types = {each.strip().lower() for each in request.types_filter}
     if broker.groups.runtime.is_loading:
         return Message(error_code=ErrorCode.COORDINATOR_LOAD_IN_PROGRESS, groups=[])
+    everything = [_listed(group) for group in broker.groups.groups]
+    everything += [_listed_consumers(group) for group in broker.groups.consumers.groups]
     listed = [
-        _listed(group)
-        for group in broker.groups.groups
-        if (not states or group.state.value.lower() in states) and (not types or CLASSIC in types)
+        each
+        for each in everything
+        if (not states or each.group_state.lower() in states) and (not types or each.group_type in types)
     ]
     return Message(error_code=ErrorCode.NONE, groups=listed)
 
@@ -113,6 +120,15 @@ def _listed(group: Group) -> Message:
         protocol_type=group.protocol_type or "",
         group_state=group.state.value,
         group_type=CLASSIC,
+    )
+
+
+def _listed_consumers(group: ConsumerGroup) -> Message:
+    return Message(
+        group_id=group.group_id,
+        protocol_type=CONSUMER_PROTOCOL,
+        group_state=group.state.value,
+        group_type=CONSUMER,
     )
 
 
@@ -127,6 +143,12 @@ async def delete_groups(broker: Broker, context: RequestContext, request: Messag
 
 async def _delete(groups: GroupCoordinator, name: str) -> ErrorCode:
     try:
+        consumers = groups.find_consumers(name)
+        if consumers is not None and consumers.members:
+            return ErrorCode.NON_EMPTY_GROUP
+        if consumers is not None:
+            await groups.delete_consumers(consumers)
+            return ErrorCode.NONE
         group = groups.find(name)
         code = check_delete_group(group)
         if group is not None and code is ErrorCode.NONE:

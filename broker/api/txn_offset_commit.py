@@ -15,6 +15,8 @@ from ...protocol.errors import ErrorCode, KafkaError
 from ...protocol.messages import Message
 from ...storage.verification import Verification
 from ..catalog import Topic
+from ..coordinators.consumer_groups.group import ConsumerGroup
+from ..coordinators.consumer_groups.offset_checks import check_commit
 from ..coordinators.group_records import NEVER_MS, Committed, OffsetCommitted
 from ..coordinators.offsets import check_txn_commit
 from ..coordinators.runtime.machine import TransactionalProducer
@@ -97,12 +99,27 @@ async def _commit(broker: Broker, context: RequestContext, request: Message, tak
     generation, member_id, instance_id = NO_GENERATION, "", None
     if context.api_version >= GENERATION_FROM:
         generation, member_id, instance_id = request.generation_id, request.member_id, request.group_instance_id
-    group = broker.groups.find(request.group_id)
-    code = check_txn_commit(group, member_id, instance_id, generation)
-    if code is not ErrorCode.NONE:
-        raise KafkaError(code, f"a commit of generation {generation} in group {request.group_id!r}")
+    consumers = broker.groups.find_consumers(request.group_id)
+    if consumers is not None:
+        _check_consumers(consumers, member_id, generation, taken)
+    else:
+        code = check_txn_commit(broker.groups.find(request.group_id), member_id, instance_id, generation)
+        if code is not ErrorCode.NONE:
+            raise KafkaError(code, f"a commit of generation {generation} in group {request.group_id!r}")
     producer = TransactionalProducer(request.producer_id, request.producer_epoch)
     await broker.groups.commit(request.group_id, taken, producer=producer, verification=verification)
+
+
+def _check_consumers(group: ConsumerGroup, member_id: str, epoch: int, taken: list[OffsetCommitted]) -> None:
+    """In a consumer group (KIP-848) the member's epoch counts; this API has no word for a stale one but the old."""
+    try:
+        check = check_commit(group, member_id, epoch, api_version=None)
+        for each in taken:
+            check(each.committed.topic_id, each.partition)
+    except KafkaError as refusal:
+        if refusal.code is ErrorCode.STALE_MEMBER_EPOCH:
+            raise KafkaError(ErrorCode.ILLEGAL_GENERATION, refusal.message) from refusal
+        raise
 
 
 async def _verified(broker: Broker, context: RequestContext, request: Message) -> Verification | None:

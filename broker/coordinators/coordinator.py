@@ -35,8 +35,13 @@ from ..catalog import Catalog, CatalogListener, Topic
 from ..clock import Clock
 from ..topic_names import CONSUMER_OFFSETS
 from . import joining, rebalance, syncing
+from .consumer_groups.classic_members import ClassicJoin, ClassicSync
+from .consumer_groups.group import ConsumerGroup
+from .consumer_groups.offset_checks import expire as expire_of_consumers
+from .consumer_groups.settings import ConsumerGroupSettings
+from .consumer_groups.shell import TIMER_PREFIX, ConsumerGroups
 from .group import Group, GroupState, Waiter
-from .group_records import NO_TIME_MS, NO_TOPIC_ID, Committed, GroupRecord, GroupStored, OffsetCommitted
+from .group_records import NO_TIME_MS, NO_TOPIC_ID, Committed, GroupRecord, GroupStored, OffsetCommitted, OffsetRemoved
 from .groups_machine import GroupsMachine
 from .offsets import everything_of, expire, of_deleted_topic
 from .runtime.machine import TransactionalProducer
@@ -67,6 +72,7 @@ class GroupCoordinator(CatalogListener):
         catalog: Catalog,
         partitions: FindPartition,
         settings: CoordinatorSettings,
+        consumer_settings: ConsumerGroupSettings,
         *,
         codec: Codec,
         clock: Clock,
@@ -75,6 +81,7 @@ class GroupCoordinator(CatalogListener):
         self.runtime: CoordinatorRuntime[GroupRecord, GroupsMachine] = CoordinatorRuntime(
             CONSUMER_OFFSETS, self, catalog=catalog, partitions=partitions, codec=codec, clock=clock
         )
+        self.consumers = ConsumerGroups(self, catalog, consumer_settings, clock=clock)
         self._catalog = catalog
         self._clock = clock
         self._timers: Timers[TimerKey] = Timers()
@@ -90,6 +97,7 @@ class GroupCoordinator(CatalogListener):
         self._loop = asyncio.get_running_loop()
         self._is_open = True
         self._catalog.subscribe(self)
+        self.consumers.start()
         self.runtime.start()
 
     def release(self) -> None:
@@ -107,6 +115,7 @@ class GroupCoordinator(CatalogListener):
         for task in self._forgetting:
             task.cancel()
         await self.forgotten()
+        await self.consumers.stop()
         await self.runtime.stop()
 
     async def forgotten(self) -> None:
@@ -124,10 +133,13 @@ class GroupCoordinator(CatalogListener):
         """Its groups go on."""
         state, groups = shard.machine.state, shard.machine.groups
         for group_id in {**state.groups, **state.offsets}:
+            if group_id in state.consumers:
+                continue
             stored = state.groups.get(group_id)
             group = Group(group_id, self._clock.now_ms()) if stored is None else Group.load(stored)
             groups[group_id] = group
             self.turn(group, rebalance.loaded)
+        self.consumers.on_loaded(shard)
         self._in_background(self._forget_topics_gone(shard))
         stagger_ms = shard.index * RETENTION_STAGGER_MS
         self._timers.start(_retention_of(shard), self._time_ms() + self.settings.retention_check_ms + stagger_ms)
@@ -142,12 +154,13 @@ class GroupCoordinator(CatalogListener):
             for key in group_timers(group):
                 self._timers.cancel(key)
         shard.machine.groups.clear()
+        self.consumers.on_unloaded(shard)
 
     # --- requests
 
     @property
     def groups(self) -> Iterator[Group]:
-        """All groups that are loaded."""
+        """All classic groups that are loaded."""
         return (group for shard in self.runtime.shards for group in list(shard.machine.groups.values()))
 
     def check_open(self) -> None:
@@ -161,11 +174,18 @@ class GroupCoordinator(CatalogListener):
         return self.runtime.shard_for(group_id)
 
     def find(self, group_id: str) -> Group | None:
-        """The group, if there is one. KafkaError as in `shard_of`."""
+        """The classic group, if there is one. KafkaError as in `shard_of`."""
         return self.shard_of(group_id).machine.groups.get(group_id)
+
+    def find_consumers(self, group_id: str) -> ConsumerGroup | None:
+        """The group of the new protocol, if there is one. KafkaError as in `shard_of`."""
+        return self.shard_of(group_id).machine.state.consumers.get(group_id)
 
     async def join(self, group_id: str, request: joining.Join) -> Message:
         """The answer to JoinGroup: at once, or when the generation begins. KafkaError as in `shard_of` and `Shard.write`."""
+        consumers = self.find_consumers(group_id)
+        if consumers is not None and consumers.members:
+            return await self._join_consumers(consumers, request)
         group = self.find(group_id)
         if group is None:
             if request.member_id != NO_MEMBER_ID:
@@ -176,21 +196,73 @@ class GroupCoordinator(CatalogListener):
         return await waiter
 
     def _new_group(self, group_id: str) -> Group:
-        """It is written down, empty, before anybody joins it, as in Kafka: where there is no room for that, nobody can."""
+        """It is written down, empty, before anybody joins it, as in Kafka: where there is no room for that, nobody can.
+        It takes the place of one of the new protocol that has no members.
+        """
         shard = self.shard_of(group_id)
         group = Group(group_id, self._clock.now_ms())
-        shard.write([group.as_stored({})])
+        consumers = shard.machine.state.consumers.get(group_id)
+        removal = [] if consumers is None else self.consumers.removal_of(consumers)
+        shard.write([*removal, group.as_stored({})])
         shard.machine.groups[group_id] = group
         return group
 
     async def sync(self, group_id: str, request: Message) -> Message:
         """The answer to SyncGroup: at once, or when the leader's assignment is durable. KafkaError as in `shard_of`."""
+        consumers = self.find_consumers(group_id)
+        if consumers is not None:
+            return await self.consumers.sync(self.shard_of(group_id), consumers, _classic_sync(request))
         group = self.find(group_id)
         if group is None:
             return sync_refused(ErrorCode.UNKNOWN_MEMBER_ID)
         waiter: asyncio.Future[Message] = self._loop.create_future()
         self.turn(group, lambda turn: syncing.sync(turn, request, waiter))
         return await waiter
+
+    async def _join_consumers(self, group: ConsumerGroup, request: joining.Join) -> Message:
+        asked = ClassicJoin(
+            request.member_id,
+            request.instance_id,
+            request.client_id,
+            request.client_host,
+            request.rebalance_timeout_ms,
+            request.session_timeout_ms,
+            request.protocol_type,
+            request.protocols,
+            request.new_id,
+            request.must_know_its_id,
+        )
+        try:
+            return await self.consumers.join(self.shard_of(group.group_id), group, asked)
+        except KafkaError as refusal:
+            if refusal.code is ErrorCode.MEMBER_ID_REQUIRED:
+                return join_refused(refusal.code, request.new_id)
+            raise
+
+    def heartbeat(self, group_id: str, request: Message) -> ErrorCode:
+        """The answer to Heartbeat. KafkaError as in `shard_of`, and when it is refused."""
+        consumers = self.find_consumers(group_id)
+        if consumers is not None:
+            return self.consumers.heartbeat_classic(self.shard_of(group_id), consumers, _classic_sync(request))
+        group = self.find(group_id)
+        if group is None:
+            return ErrorCode.UNKNOWN_MEMBER_ID
+        return self.turn(group, lambda turn: syncing.heartbeat(turn, request))
+
+    async def leave(self, group_id: str, leaving: Sequence[Message]) -> list[ErrorCode]:
+        """The answer to LeaveGroup, a code for each. KafkaError as in `shard_of` and `settled`."""
+        consumers = self.find_consumers(group_id)
+        if consumers is not None:
+            members = [(each.member_id, each.group_instance_id) for each in leaving]
+            return await self.consumers.leave(self.shard_of(group_id), consumers, members)
+        group = self.find(group_id)
+        if group is None:
+            return [ErrorCode.UNKNOWN_MEMBER_ID for _ in leaving]
+        codes = self.turn(group, lambda turn: syncing.leave(turn, leaving))
+        if not group.members:
+            # That the group is empty is what a restart must know before its last member can be sure to have left.
+            await self.settled(group_id)
+        return codes
 
     def turn(self, group: Group, event: Callable[[Turn], T]) -> T:
         """Let an event happen to the group, and do what comes of it."""
@@ -202,7 +274,7 @@ class GroupCoordinator(CatalogListener):
     async def write(self, group_id: str, records: Sequence[GroupRecord]) -> None:
         """Write and apply at once, and return when that is durable. KafkaError: as `shard_of`, `Shard.write`, `settled`."""
         shard = self.shard_of(group_id)
-        await self._durable(shard, shard.write(records))
+        await self.durable(shard, shard.write(records))
 
     async def settled(self, group_id: str) -> None:
         """Return when all that was written about the group, and what its state tells, is durable.
@@ -210,9 +282,10 @@ class GroupCoordinator(CatalogListener):
         KafkaError: as `shard_of`, REQUEST_TIMED_OUT, KAFKA_STORAGE_ERROR.
         """
         shard = self.shard_of(group_id)
-        await self._durable(shard, shard.end_offset)
+        await self.durable(shard, shard.end_offset)
 
-    async def _durable(self, shard: GroupShard, end_offset: int) -> None:
+    async def durable(self, shard: GroupShard, end_offset: int) -> None:
+        """Return when all in front of the offset is durable. KafkaError: REQUEST_TIMED_OUT, KAFKA_STORAGE_ERROR."""
         try:
             async with asyncio.timeout(self.settings.commit_timeout_ms / 1000):
                 await shard.durable(end_offset)
@@ -233,16 +306,46 @@ class GroupCoordinator(CatalogListener):
         """
         shard = self.shard_of(group_id)
         end_offset = shard.write(records, producer=producer, verification=verification)
-        if group_id not in shard.machine.groups:
+        if group_id not in shard.machine.groups and group_id not in shard.machine.state.consumers:
             shard.machine.groups[group_id] = Group(group_id, self._clock.now_ms())
-        await self._durable(shard, end_offset)
+        await self.durable(shard, end_offset)
 
     async def delete(self, group: Group) -> None:
         """Remove an empty group with its offsets; return when that is durable. KafkaError as in `write`."""
         shard = self.shard_of(group.group_id)
         end_offset = shard.write(everything_of(group.group_id, shard.machine.state))
         self._let_go(shard, group)
-        await self._durable(shard, end_offset)
+        await self.durable(shard, end_offset)
+
+    async def delete_consumers(self, group: ConsumerGroup) -> None:
+        """The same with a group of the new protocol."""
+        shard = self.shard_of(group.group_id)
+        offsets = [
+            each for each in everything_of(group.group_id, shard.machine.state) if isinstance(each, OffsetRemoved)
+        ]
+        await self.durable(shard, shard.write([*offsets, *self.consumers.removal_of(group)]))
+
+    # --- for groups that change their protocol
+
+    def convert_away(self, shard: GroupShard, group: Group) -> None:
+        """The classic group is one of the new protocol now: who waits is to join again."""
+        self.turn(group, _send_to_rejoin)
+        self._let_go(shard, group)
+
+    def take_over(self, shard: GroupShard, group: Group, why: str | None) -> None:
+        """A group of the new protocol is this classic one now; with `why` it is rebalanced."""
+        shard.machine.groups[group.group_id] = group
+        self.turn(group, rebalance.loaded)
+        if why is not None and group.state is not GroupState.PREPARING:
+            self.turn(group, lambda turn: rebalance.prepare(turn, why))
+
+    def change_timer(self, key: TimerKey, after_ms: int | None, *, unless_running: bool) -> None:
+        """A deadline of theirs: `after_ms` from now, or never."""
+        if after_ms is None:
+            self._timers.cancel(key)
+        elif not (unless_running and key in self._timers):
+            self._timers.start(key, self._time_ms() + max(after_ms, 0))
+            self._set_alarm()
 
     def _let_go(self, shard: GroupShard, group: Group) -> None:
         shard.machine.groups.pop(group.group_id, None)
@@ -324,6 +427,9 @@ class GroupCoordinator(CatalogListener):
             if key.kind == RETENTION:
                 self._expire_and_go_on(self.runtime.shard_at(int(key.group_id)))
                 return
+            if key.kind.startswith(TIMER_PREFIX):
+                self.consumers.deadline(self.shard_of(key.group_id), key)
+                return
             group = self.find(key.group_id)
         except KafkaError as refusal:
             log.info("%s of %s: %s", key.kind, key.group_id, refusal.message)
@@ -356,16 +462,26 @@ class GroupCoordinator(CatalogListener):
         """Remove offsets that nobody wants any more, and groups that have none left."""
         now_ms = self._clock.now_ms()
         retention_ms = self.settings.offsets_retention_ms
+        state = shard.machine.state
+        for consumers in list(state.consumers.values()):
+            records = expire_of_consumers(consumers, state, retention_ms=retention_ms, now_ms=now_ms)
+            if not self._write_expired(shard, records):
+                return
         for group in list(shard.machine.groups.values()):
             records = expire(group, shard.machine.state, retention_ms=retention_ms, now_ms=now_ms)
-            try:
-                shard.write(records)
-            except KafkaError as refusal:
-                log.warning("%r: expired offsets stay until the next look: %s", shard, refusal.message)
+            if not self._write_expired(shard, records):
                 return
             is_idle = group.state is GroupState.EMPTY and not group.pending
             if is_idle and not shard.machine.state.knows(group.group_id):
                 self._let_go(shard, group)
+
+    def _write_expired(self, shard: GroupShard, records: Sequence[GroupRecord]) -> bool:
+        try:
+            shard.write(records)
+        except KafkaError as refusal:
+            log.warning("%r: expired offsets stay until the next look: %s", shard, refusal.message)
+            return False
+        return True
 
     def on_topic_deleted(self, topic: Topic) -> None:
         """Its offsets go with it, in every group; behind the answer, and out of sight at once."""
@@ -413,6 +529,17 @@ class GroupCoordinator(CatalogListener):
             assert TimerKey("store", group_id) in self._timers
 
 
+def _classic_sync(request: Message) -> ClassicSync:
+    """A SyncGroup or Heartbeat; the latter has no protocol."""
+    return ClassicSync(
+        request.member_id,
+        request.group_instance_id,
+        request.generation_id,
+        getattr(request, "protocol_type", None),
+        getattr(request, "protocol_name", None),
+    )
+
+
 def refusal_of(code: ErrorCode) -> ErrorCode:
     """What a client is told when a record of its group could not be written (Kafka's translation)."""
     match code:
@@ -441,6 +568,12 @@ def _send_away(turn: Turn) -> None:
     for member in turn.group.members.values():
         turn.answer_join(member, join_refused(ErrorCode.NOT_COORDINATOR, member.member_id))
         turn.answer_sync(member, sync_refused(ErrorCode.NOT_COORDINATOR))
+
+
+def _send_to_rejoin(turn: Turn) -> None:
+    for member in turn.group.members.values():
+        turn.answer_join(member, join_refused(ErrorCode.REBALANCE_IN_PROGRESS, member.member_id))
+        turn.answer_sync(member, sync_refused(ErrorCode.REBALANCE_IN_PROGRESS))
 
 
 def _answer(waiter: Waiter, answer: Message) -> None:

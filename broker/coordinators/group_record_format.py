@@ -5,7 +5,8 @@
     kind 1  group, topic, partition                             written as version 4, or as 1 when it expires by itself
          0  the same, by older releases
     kind 2  group                                               written as version 3
-    others  groups of the other protocols; unknown ones stay in the log and are passed over
+    3 to 8, 16  groups of the new protocol (consumer_groups.records)
+    others  unknown ones stay in the log and are passed over
 
 Every version that Kafka reads is read. docs/format-consumer-offsets.md has the layout, the tests have Kafka's own bytes.
 """
@@ -15,6 +16,7 @@ from __future__ import annotations
 from ...protocol.errors import MalformedMessage
 from ...protocol.messages import Message
 from ...protocol.record_schemas import RecordSchema, field, structs, version_of
+from .consumer_groups import records as consumer_records
 from .group_records import (
     NEVER_MS,
     NO_EPOCH,
@@ -91,6 +93,8 @@ def encode_record(record: GroupRecord) -> tuple[bytes, bytes | None]:
             return _group_key(record), _group_value(record)
         case GroupRemoved():
             return _group_key(record), None
+        case _:
+            return consumer_records.encode_key(record), consumer_records.encode_value(record)
 
 
 def decode_record(key: bytes, value: bytes | None) -> GroupRecord | None:
@@ -104,6 +108,8 @@ def decode_record(key: bytes, value: bytes | None) -> GroupRecord | None:
     if kind == GROUP_KIND:
         _, said = GROUP_KEY.decode(key)
         return GroupRemoved(said.group) if value is None else _stored(said.group, value)
+    if kind in consumer_records.KEY_TYPES:
+        return consumer_records.decode(key, value)
     return None
 
 

@@ -5,6 +5,7 @@ last record of a key counts, so the topic can be compacted; one that takes somet
 
     OffsetCommitted, OffsetRemoved    key: group, topic, partition
     GroupStored, GroupRemoved         key: group
+    ConsumerGroupRecord               groups of the new protocol (consumer_groups.records)
 
 The bytes are in `group_record_format`. Kafka's schemas: `OffsetCommitKey`, `OffsetCommitValue`, `GroupMetadataKey`,
 `GroupMetadataValue`.
@@ -15,6 +16,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import UUID
+
+from .consumer_groups.records import ConsumerGroupRecord
 
 NEVER_MS = -1
 NO_EPOCH = -1
@@ -96,4 +99,4 @@ class GroupRemoved:
     group_id: str
 
 
-GroupRecord = OffsetCommitted | OffsetRemoved | GroupStored | GroupRemoved
+GroupRecord = OffsetCommitted | OffsetRemoved | GroupStored | GroupRemoved | ConsumerGroupRecord

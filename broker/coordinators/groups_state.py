@@ -4,7 +4,8 @@ The state decides nothing and refuses nothing: what reaches `apply` is history. 
 rebalance that is not over, when a session ends) is not here but in the live groups (`group`), and a crash forgets it, as
 Kafka does: the members join again.
 
-    groups[id]                       the last GroupStored of a group that has had members
+    groups[id]                       the last GroupStored of a classic group that has had members
+    consumers[id]                    a group of the new protocol; no id is in both
     offsets[id][topic][partition]    the last offset committed; no empty dict is kept
     pending                          offsets committed in transactions that are still open, by producer
 
@@ -17,6 +18,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from .consumer_groups.group import ConsumerGroup
+from .consumer_groups.records import ConsumerGroupRecord, GroupEpochRecord
 from .group_records import Committed, GroupRecord, GroupRemoved, GroupStored, OffsetCommitted, OffsetRemoved
 from .runtime.machine import TransactionalProducer
 
@@ -44,6 +47,7 @@ class GroupsState:
 
     def __init__(self) -> None:
         self.groups: dict[str, GroupStored] = {}
+        self.consumers: dict[str, ConsumerGroup] = {}
         self.offsets: dict[str, OffsetsOfGroup] = {}
         self.pending: dict[int, dict[Place, Pending]] = {}
 
@@ -60,7 +64,8 @@ class GroupsState:
 
     def knows(self, group_id: str) -> bool:
         """Whether there is anything left of the group."""
-        return group_id in self.groups or group_id in self.offsets or any(True for _ in self.pending_of(group_id))
+        here = group_id in self.groups or group_id in self.consumers or group_id in self.offsets
+        return here or any(True for _ in self.pending_of(group_id))
 
     def pending_of(self, group_id: str) -> Iterator[Place]:
         """The partitions for which open transactions have committed in this group, some perhaps more than once."""
@@ -83,6 +88,19 @@ class GroupsState:
                 self.groups[record.group_id] = record
             case GroupRemoved():
                 self.groups.pop(record.group_id, None)
+            case _:
+                self._apply_consumer(record)
+
+    def _apply_consumer(self, record: ConsumerGroupRecord) -> None:
+        """A group is there from its first record that is no tombstone until the tombstone of its epoch."""
+        group = self.consumers.get(record.group_id)
+        if group is None:
+            if record.value is None:
+                return
+            group = self.consumers[record.group_id] = ConsumerGroup(record.group_id)
+        group.apply(record)
+        if isinstance(record, GroupEpochRecord) and record.value is None and not group.members:
+            del self.consumers[record.group_id]
 
     def end_transaction(self, producer_id: int, *, committed: bool) -> None:
         """A marker: what this producer has committed here counts now, or never."""
@@ -120,3 +138,6 @@ class GroupsState:
         assert all(partitions for topics in self.offsets.values() for partitions in topics.values())
         assert all(self.pending.values()), "a producer without pending offsets is kept"
         assert all(group_id == stored.group_id for group_id, stored in self.groups.items())
+        assert not self.groups.keys() & self.consumers.keys(), "a group of both kinds"
+        for group in self.consumers.values():
+            group.check()

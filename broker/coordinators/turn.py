@@ -25,7 +25,7 @@ gave up and came back would be another member each time, and nothing else would 
 
 @dataclass(frozen=True, slots=True)
 class TimerKey:
-    """A deadline of a group: `kind` is "join", "sync", or "session" with a member."""
+    """A deadline of a group: `kind` is "join", "sync", or "session" with a member; groups of the new protocol have others."""
 
     kind: str
     group_id: str

@@ -19,13 +19,13 @@ from ottla.broker.coordinators.consumer_groups.classic_members import (
     join_classic,
     sync_classic,
 )
+from ottla.broker.coordinators.consumer_groups.classic_picture import Downgrade
 from ottla.broker.coordinators.consumer_groups.decision import Decision, TimerKind
 from ottla.broker.coordinators.consumer_groups.embedded_protocol import read_assignment
 from ottla.broker.coordinators.consumer_groups.group import ConsumerGroup
 from ottla.broker.coordinators.consumer_groups.heartbeat import Heartbeat, HeartbeatAnswer, heartbeat
 from ottla.broker.coordinators.consumer_groups.leaving import leave, rebalance_expired, session_expired
 from ottla.broker.coordinators.consumer_groups.member import AWAY_EPOCH, LEFT_EPOCH, MemberState
-from ottla.broker.coordinators.consumer_groups.migration import Downgrade
 from ottla.broker.coordinators.consumer_groups.records import decode, encode_key, encode_value
 from ottla.broker.coordinators.consumer_groups.regex import resolve
 from ottla.broker.coordinators.consumer_groups.settings import ConsumerGroupSettings, GroupTimes, MigrationPolicy
@@ -104,6 +104,7 @@ class VirtualGroups:
                 self.timers.cancel(key)
             elif not (change.unless_running and key in self.timers):
                 self.timers.start(key, self.now_ms + change.after_ms)
+        self.downgraded = decision.downgrade or self.downgraded
         if decision.seen_epoch is not None:
             self.group.note_topics_seen(decision.seen_epoch)
         if decision.resolve:
@@ -112,9 +113,7 @@ class VirtualGroups:
 
     def heartbeat(self, request: Heartbeat) -> HeartbeatAnswer:
         if request.member_epoch in (LEFT_EPOCH, AWAY_EPOCH):
-            answer, downgraded = self.decide(lambda decision: leave(decision, request))
-            self.downgraded = downgraded or self.downgraded
-            return answer
+            return self.decide(lambda decision: leave(decision, request))
         return self.decide(lambda decision: heartbeat(decision, request))
 
     def finish_resolving(self) -> None:

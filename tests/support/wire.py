@@ -23,8 +23,15 @@ class Api(IntEnum):
     FETCH = 1
     LIST_OFFSETS = 2
     METADATA = 3
+    OFFSET_COMMIT = 8
     OFFSET_FETCH = 9
     FIND_COORDINATOR = 10
+    JOIN_GROUP = 11
+    HEARTBEAT = 12
+    LEAVE_GROUP = 13
+    SYNC_GROUP = 14
+    DESCRIBE_GROUPS = 15
+    LIST_GROUPS = 16
     API_VERSIONS = 18
     CREATE_TOPICS = 19
     DELETE_TOPICS = 20
@@ -41,8 +48,10 @@ class Api(IntEnum):
     ALTER_REPLICA_LOG_DIRS = 34
     DESCRIBE_LOG_DIRS = 35
     CREATE_PARTITIONS = 37
+    DELETE_GROUPS = 42
     ELECT_LEADERS = 43
     INCREMENTAL_ALTER_CONFIGS = 44
+    OFFSET_DELETE = 47
     ALTER_PARTITION_REASSIGNMENTS = 45
     LIST_PARTITION_REASSIGNMENTS = 46
     DESCRIBE_CLIENT_QUOTAS = 48
@@ -63,7 +72,15 @@ VERSIONS: dict[Api, range] = {
     Api.FETCH: range(4, 19),
     Api.LIST_OFFSETS: range(1, 12),
     Api.METADATA: range(14),
+    Api.OFFSET_COMMIT: range(2, 11),
     Api.OFFSET_FETCH: range(1, 11),
+    Api.FIND_COORDINATOR: range(7),
+    Api.JOIN_GROUP: range(10),
+    Api.HEARTBEAT: range(5),
+    Api.LEAVE_GROUP: range(6),
+    Api.SYNC_GROUP: range(6),
+    Api.DESCRIBE_GROUPS: range(7),
+    Api.LIST_GROUPS: range(6),
     Api.API_VERSIONS: range(5),
     Api.CREATE_TOPICS: range(2, 8),
     Api.DELETE_TOPICS: range(1, 7),
@@ -80,8 +97,10 @@ VERSIONS: dict[Api, range] = {
     Api.ALTER_REPLICA_LOG_DIRS: range(1, 3),
     Api.DESCRIBE_LOG_DIRS: range(1, 6),
     Api.CREATE_PARTITIONS: range(4),
+    Api.DELETE_GROUPS: range(3),
     Api.ELECT_LEADERS: range(3),
     Api.INCREMENTAL_ALTER_CONFIGS: range(2),
+    Api.OFFSET_DELETE: range(1),
     Api.ALTER_PARTITION_REASSIGNMENTS: range(2),
     Api.LIST_PARTITION_REASSIGNMENTS: range(1),
     Api.DESCRIBE_CLIENT_QUOTAS: range(2),

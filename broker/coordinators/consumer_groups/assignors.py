@@ -46,3 +46,11 @@ JAVA_CLASSES = {
     "org.apache.kafka.coordinator.group.assignor.UniformAssignor": "uniform",
 }
 """A configuration that comes from Kafka may name its classes."""
+
+
+ASSIGNOR_NAMES = " and ".join(ASSIGNORS)
+
+
+def is_assignor(name: str) -> bool:
+    """Whether the setting `group.consumer.assignors` may have this word."""
+    return name in ASSIGNORS or name in JAVA_CLASSES

@@ -21,13 +21,14 @@ from dataclasses import dataclass, replace
 from uuid import UUID
 
 from ....protocol.errors import ErrorCode, KafkaError
+from .classic_picture import CONSUMER_PROTOCOL
 from .decision import Decision, TimerKind
 from .embedded_protocol import ClassicSubscription, read_subscription, write_assignment
 from .group import NOT_OWNED
 from .heartbeat import advance_epoch, step, write_subscription
 from .member import ClassicMember, ConsumerMember, MemberState, Partitions, Subscription, without_epochs
 from .membership import check_room, joining_member, known_member
-from .migration import CONSUMER_PROTOCOL, Downgrade, by_name, downgrade_by_replacing, may_downgrade_by_replacing
+from .migration import by_name, downgrade_by_replacing, may_downgrade_by_replacing
 from .settings import MigrationPolicy
 from .target import Change, MemberTarget, is_time, target_of
 from .topic_patterns import RegexChange, change_regex
@@ -51,12 +52,11 @@ class ClassicJoin:
 
 @dataclass(frozen=True, slots=True)
 class ClassicJoined:
-    """The answer. With `downgrade` the group is classic now, and its waiting begins there."""
+    """The answer."""
 
     member_id: str
     generation: int
     protocol_name: str
-    downgrade: Downgrade | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,9 +163,8 @@ def _downgraded(
     if group.assignment_epoch >= change.group_epoch:
         target = MemberTarget(group.assignment_epoch, group.target_of(after))
         after = step(decision, after, target, reported, has_new_subscription=is_due)
-    downgrade = downgrade_by_replacing(decision, former, after, epoch=change.group_epoch)
-    protocol_name = _classic(after).protocols[0][0]
-    return ClassicJoined(after.member_id, after.epoch, protocol_name, downgrade)
+    downgrade_by_replacing(decision, former, after, epoch=change.group_epoch)
+    return ClassicJoined(after.member_id, after.epoch, _classic(after).protocols[0][0])
 
 
 # --- the rest of a classic member's life

@@ -18,6 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
+from .classic_picture import Downgrade
 from .group import ConsumerGroup
 from .records import ConsumerGroupRecord
 from .settings import ConsumerGroupSettings
@@ -43,8 +44,11 @@ class TimerChange:
 
 @dataclass(slots=True)
 class Decision:
-    """The group is read only. `resolve` are expressions whose topics are to be looked up (`regex.resolve`) and brought
-    back with `topic_patterns.resolved`. `seen_epoch` is a group epoch that takes the topics as they are into account.
+    """The group is read only.
+
+    resolve       expressions whose topics are to be looked up (`regex.resolve`) and brought back (`topic_patterns.resolved`)
+    seen_epoch    a group epoch that takes the topics as they are into account
+    downgrade     what becomes of the group, which these records remove
     """
 
     group: ConsumerGroup
@@ -55,6 +59,7 @@ class Decision:
     timers: list[TimerChange] = field(default_factory=list)
     resolve: frozenset[str] = frozenset()
     seen_epoch: int | None = None
+    downgrade: Downgrade | None = None
 
     @property
     def group_id(self) -> str:

@@ -119,6 +119,10 @@ class ConsumerGroup:
         """The epoch of the member that owns the partition, NOT_OWNED when it is free."""
         return self._owned_at.get(topic_id, {}).get(partition, NOT_OWNED)
 
+    def is_subscribed_to(self, topic: str) -> bool:
+        """Whether a member wants the topic."""
+        return self.subscriptions.wants(topic)
+
     def topics_of(self, member: ConsumerMember) -> frozenset[str]:
         """The names that the member is subscribed to; an expression that is not resolved matches nothing."""
         subscription = member.subscription

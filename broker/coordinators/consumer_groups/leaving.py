@@ -20,18 +20,18 @@ from .decision import Decision
 from .heartbeat import Heartbeat, HeartbeatAnswer
 from .member import AWAY_EPOCH, NOTHING, ConsumerMember, MemberState, with_epoch, without_epochs
 from .membership import check_instance, known_member, remove_member, static_member
-from .migration import Downgrade, downgrade, may_downgrade
+from .migration import downgrade, may_downgrade
 from .records import GroupEpoch, GroupEpochRecord, RegexRecord, StandingRecord
 
 
-def leave(decision: Decision, request: Heartbeat) -> tuple[HeartbeatAnswer, Downgrade | None]:
+def leave(decision: Decision, request: Heartbeat) -> HeartbeatAnswer:
     """A heartbeat with epoch -1 or -2. KafkaError: UNKNOWN_MEMBER_ID, FENCED_INSTANCE_ID."""
     member = known_member(decision.group, request.member_id, request.instance_id)
-    answer = HeartbeatAnswer(request.member_id, request.member_epoch)
     if request.instance_id is not None and request.member_epoch == AWAY_EPOCH:
         _go_away(decision, member)
-        return answer, None
-    return answer, remove(decision, [member])
+    else:
+        remove(decision, [member])
+    return HeartbeatAnswer(request.member_id, request.member_epoch)
 
 
 def _go_away(decision: Decision, member: ConsumerMember) -> None:
@@ -45,24 +45,23 @@ def _go_away(decision: Decision, member: ConsumerMember) -> None:
     decision.records.append(StandingRecord(decision.group_id, member.member_id, standing))
 
 
-def session_expired(decision: Decision, member_id: str) -> Downgrade | None:
+def session_expired(decision: Decision, member_id: str) -> None:
     """The timer: no heartbeat came in time. Nothing happens if the member has left meanwhile."""
     member = decision.group.members.get(member_id)
-    return None if member is None else remove(decision, [member])
+    if member is not None:
+        remove(decision, [member])
 
 
-def rebalance_expired(decision: Decision, member_id: str) -> Downgrade | None:
+def rebalance_expired(decision: Decision, member_id: str) -> None:
     """The timer: the member has not given up what it was told to."""
     member = decision.group.members.get(member_id)
-    is_late = member is not None and member.standing.state is MemberState.UNREVOKED_PARTITIONS
-    if member is None or not is_late or member.epoch == AWAY_EPOCH:
-        return None
-    return remove(decision, [member])
+    if member is None or member.epoch == AWAY_EPOCH:
+        return
+    if member.standing.state is MemberState.UNREVOKED_PARTITIONS:
+        remove(decision, [member])
 
 
-def leave_classic(
-    decision: Decision, leaving: Sequence[tuple[str, str | None]]
-) -> tuple[list[ErrorCode], Downgrade | None]:
+def leave_classic(decision: Decision, leaving: Sequence[tuple[str, str | None]]) -> list[ErrorCode]:
     """LeaveGroup, also of an administrator: (member id, instance id) each; a code for each."""
     codes: list[ErrorCode] = []
     found: dict[str, ConsumerMember] = {}
@@ -74,7 +73,9 @@ def leave_classic(
         else:
             codes.append(ErrorCode.NONE)
             found[member.member_id] = member
-    return codes, remove(decision, list(found.values())) if found else None
+    if found:
+        remove(decision, list(found.values()))
+    return codes
 
 
 def _leaving_classic(decision: Decision, member_id: str, instance_id: str | None) -> ConsumerMember:
@@ -86,10 +87,11 @@ def _leaving_classic(decision: Decision, member_id: str, instance_id: str | None
     return member
 
 
-def remove(decision: Decision, members: Sequence[ConsumerMember]) -> Downgrade | None:
-    """These are in the group no more; returned when it becomes a classic group by that."""
+def remove(decision: Decision, members: Sequence[ConsumerMember]) -> None:
+    """These are in the group no more, which may make it a classic group."""
     if may_downgrade(decision, without=members):
-        return downgrade(decision, without=members)
+        downgrade(decision, without=members)
+        return
     for member in members:
         remove_member(decision, member.member_id)
     group = decision.group
@@ -105,4 +107,3 @@ def remove(decision: Decision, members: Sequence[ConsumerMember]) -> Downgrade |
         decision.cancel_timers(member.member_id)
     metadata_hash = decision.topics.hash_of(subscriptions.topics)
     decision.records.append(GroupEpochRecord(group.group_id, GroupEpoch(group.epoch + 1, metadata_hash)))
-    return None

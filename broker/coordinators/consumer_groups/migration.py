@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from ....protocol.errors import ErrorCode, KafkaError
+from .classic_picture import CONSUMER_PROTOCOL, ClassicGroupPicture, ClassicMemberPicture, Downgrade
 from .decision import Decision, TimerChange, TimerKind
 from .embedded_protocol import read_assignment, read_subscription, write_assignment
 from .group import ConsumerGroup
@@ -41,33 +42,6 @@ from .records import (
 from .settings import ConsumerGroupSettings
 from .topic_image import TopicImage
 
-CONSUMER_PROTOCOL = "consumer"
-
-
-@dataclass(frozen=True, slots=True)
-class ClassicMemberPicture:
-    """A member of a classic group, as the two coordinators hand it to each other."""
-
-    member_id: str
-    instance_id: str | None
-    client_id: str
-    client_host: str
-    rebalance_timeout_ms: int
-    session_timeout_ms: int
-    protocols: tuple[tuple[str, bytes], ...]
-    assignment: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class ClassicGroupPicture:
-    """A classic group with members. `protocol_name` is the one in use."""
-
-    group_id: str
-    generation: int
-    protocol_type: str
-    protocol_name: str
-    members: tuple[ClassicMemberPicture, ...]
-
 
 @dataclass(frozen=True, slots=True)
 class Upgrade:
@@ -78,16 +52,6 @@ class Upgrade:
     group: ConsumerGroup
     records: tuple[ConsumerGroupRecord, ...]
     timers: tuple[TimerChange, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Downgrade:
-    """A consumer group as a classic group. The decision's records remove it, what `classic` becomes goes behind them.
-    With `why` it is to be rebalanced at once.
-    """
-
-    classic: ClassicGroupPicture
-    why: str | None
 
 
 # --- from classic
@@ -205,7 +169,7 @@ def may_downgrade_by_replacing(decision: Decision, former: ConsumerMember) -> bo
     )
 
 
-def downgrade(decision: Decision, *, without: Sequence[ConsumerMember]) -> Downgrade:
+def downgrade(decision: Decision, *, without: Sequence[ConsumerMember]) -> None:
     """The group without these members, as a classic group that is to be rebalanced."""
     group = decision.group
     decision.records.extend(tombstones(group))
@@ -214,12 +178,12 @@ def downgrade(decision: Decision, *, without: Sequence[ConsumerMember]) -> Downg
     members = {each.member_id: each for each in group.members.values() if each.member_id not in gone}
     targets = {member_id: group.targets.get(member_id, NO_TARGET) for member_id in members}
     picture = _classic_picture(decision, list(members.values()), targets, group.epoch)
-    return Downgrade(picture, f"Downgrade group {group.group_id} from consumer to classic for member leaving.")
+    decision.downgrade = Downgrade(
+        picture, f"Downgrade group {group.group_id} from consumer to classic for member leaving."
+    )
 
 
-def downgrade_by_replacing(
-    decision: Decision, former: ConsumerMember, joining: ConsumerMember, *, epoch: int
-) -> Downgrade:
+def downgrade_by_replacing(decision: Decision, former: ConsumerMember, joining: ConsumerMember, *, epoch: int) -> None:
     """The group with the classic member `joining` in the place of `former`, whose replacement is among the decision's
     records already. It is rebalanced when the target assignment is behind `epoch`.
     """
@@ -232,7 +196,7 @@ def downgrade_by_replacing(
     picture = _classic_picture(decision, [*members, joining], targets, group.epoch)
     is_behind = group.assignment_epoch < epoch
     why = f"Downgrade group {group.group_id} from consumer to classic with stale assignment." if is_behind else None
-    return Downgrade(picture, why)
+    decision.downgrade = Downgrade(picture, why)
 
 
 def _cancel_timers(decision: Decision) -> None:

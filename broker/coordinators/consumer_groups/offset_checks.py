@@ -16,8 +16,11 @@ from collections.abc import Callable
 from uuid import UUID
 
 from ....protocol.errors import ErrorCode, KafkaError
+from ..group_records import NEVER_MS, Committed, GroupRecord, OffsetRemoved
+from ..groups_state import GroupsState
 from .group import ConsumerGroup
 from .member import ConsumerMember
+from .migration import tombstones
 
 EPOCH_IN_COMMIT_FROM = 9
 
@@ -68,3 +71,29 @@ def _check_owner(member: ConsumerMember, epoch: int, topic_id: UUID, partition: 
 
 def _stale(member: ConsumerMember) -> ErrorCode:
     return ErrorCode.ILLEGAL_GENERATION if member.is_classic else ErrorCode.STALE_MEMBER_EPOCH
+
+
+# --- expiry
+
+
+def expire(group: ConsumerGroup, state: GroupsState, *, retention_ms: int, now_ms: int) -> list[GroupRecord]:
+    """Records that remove the offsets that are older than the retention, in topics that nobody in the group reads; and the
+    group itself when it is empty and has no offset left.
+    """
+    offsets = state.offsets.get(group.group_id, {})
+    pending = set(state.pending_of(group.group_id))
+    expired: list[GroupRecord] = [
+        OffsetRemoved(group.group_id, topic, index)
+        for topic, partitions in offsets.items()
+        if not group.is_subscribed_to(topic)
+        for index, each in partitions.items()
+        if _is_over(each, retention_ms, now_ms) and (group.group_id, topic, index) not in pending
+    ]
+    everything = len(expired) == sum(map(len, offsets.values())) and not pending
+    return [*expired, *tombstones(group)] if everything and not group.members else expired
+
+
+def _is_over(committed: Committed, retention_ms: int, now_ms: int) -> bool:
+    if committed.expires_at_ms != NEVER_MS:
+        return now_ms >= committed.expires_at_ms
+    return now_ms - committed.committed_at_ms >= retention_ms

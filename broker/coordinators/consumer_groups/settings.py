@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from ...config import BrokerConfig
-from .assignors import ASSIGNORS, JAVA_CLASSES
+from .assignors import JAVA_CLASSES
 
 REGEX_REFRESH_MS = 10 * 60 * 1000
 """So old may the topics of an expression become. To Kafka it is a setting that is not shown."""
@@ -56,11 +56,8 @@ class ConsumerGroupSettings:
 
     @classmethod
     def of(cls, config: BrokerConfig, times_of: Callable[[str], GroupTimes]) -> ConsumerGroupSettings:
-        """Those of this configuration. ValueError when an assignor is not known."""
+        """Those of this configuration."""
         names = [JAVA_CLASSES.get(each, each) for each in config.words("group.consumer.assignors")]
-        unknown = [each for each in names if each not in ASSIGNORS]
-        if unknown or not names:
-            raise ValueError(f"group.consumer.assignors: {', '.join(unknown)} is none of {', '.join(ASSIGNORS)}")
         return cls(
             assignors=tuple(dict.fromkeys(names)),
             max_size=config.whole("group.consumer.max.size"),

@@ -25,6 +25,7 @@ from ottla.protocol.messages import Message
 from support.journals import StandingClock
 from support.power_cut import PowerCutFiles
 from support.shards import InternalLogs
+from support.virtual_consumer_groups import settings_for_tests
 
 ORDERS = uuid.UUID(int=1)
 OFFSETS_ID = uuid.UUID(int=100)
@@ -64,7 +65,12 @@ def run(
         flusher = Flusher()
         logs = InternalLogs(files, flusher, topic=CONSUMER_OFFSETS, count=1)
         groups = GroupCoordinator(
-            catalog or catalog_with_orders(), logs, SETTINGS, codec=Codec.NONE, clock=StandingClock()
+            catalog or catalog_with_orders(),
+            logs,
+            SETTINGS,
+            settings_for_tests(),
+            codec=Codec.NONE,
+            clock=StandingClock(),
         )
         groups.start()
         async with asyncio.timeout(20):

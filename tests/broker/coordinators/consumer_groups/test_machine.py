@@ -19,8 +19,7 @@ from hypothesis.stateful import (
 from ottla.broker.coordinators.consumer_groups.group import ConsumerGroupState
 from ottla.broker.coordinators.consumer_groups.member import AWAY_EPOCH
 from ottla.protocol.errors import ErrorCode
-
-from tests.support.virtual_consumer_groups import (
+from support.virtual_consumer_groups import (
     HEARTBEAT_MS,
     SESSION_MS,
     ClassicConsumer,
