@@ -129,9 +129,9 @@ class Connection(asyncio.BufferedProtocol):
         return self._ended is None
 
     @property
-    def waiting_count(self) -> int:
-        """How many requests have no answer yet."""
-        return len(self._waiters)
+    def is_writable(self) -> bool:
+        """Whether the transport takes more without piling it up; see `drained`."""
+        return self._writable.is_set()
 
     def version_of(self, key: ApiKey, *, at_most: int | None = None) -> int:
         """The highest version that both sides speak; UnsupportedApi when there is none."""
