@@ -417,6 +417,12 @@ class Consumer(Generic[K, V]):
             self._cluster.add_topics([topic])
         return None if known is None else frozenset(known.partitions)
 
+    async def topic_partitions(self, topic: str, timeout_ms: int | None = None) -> frozenset[int]:
+        """The partitions of a topic, asked for until it is there; KafkaError when it is not within the time."""
+        self._running  # noqa: B018  raises before `start`
+        known = await self._cluster.topic(topic, self._timeout_s if timeout_ms is None else timeout_ms / 1000)
+        return frozenset(known.partitions)
+
     async def topics(self) -> frozenset[str]:
         """All topics of the cluster, but for its internal ones."""
         self._running  # noqa: B018  raises before `start`
