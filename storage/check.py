@@ -15,6 +15,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from ..protocol.batch_builder import NO_LEADER_EPOCH
 from ..protocol.batch_header import BatchHeader
 from . import checkpoint, meta_properties, partition_metadata
 from .check_segment import Finding, Progress, SegmentFiles, Severity, WalkResult, check_segment
@@ -158,9 +159,9 @@ class _PartitionCheck:
 
     def _note_epoch(self, header: BatchHeader) -> None:
         epoch = header.partition_leader_epoch
-        if epoch < 0:
+        if epoch == NO_LEADER_EPOCH:
             return
-        if epoch < self._last_epoch:
+        if epoch < max(self._last_epoch, 0):
             self._epochs_fell_at = header.base_offset
         elif epoch > self._last_epoch:
             self.epochs.assign(epoch, header.base_offset)
