@@ -103,11 +103,11 @@ class ConsumerCore:
         task.add_done_callback(ended)
         self._tasks.append(task)
 
-    async def stop(self, *, failed: bool) -> None:
-        """Nothing is raised; `failed`: what is in hand does not count as done."""
+    async def stop(self, *, in_hand_is_done: bool) -> None:
+        """Nothing is raised."""
         self._is_stopped = True
         self._cluster.remove_listener(self._metadata_changed)
-        if not failed:
+        if in_hand_is_done:
             self.handing_out.settle()
         self._fetcher.arrival.set()  # who still waits is told
         self.moved.set()

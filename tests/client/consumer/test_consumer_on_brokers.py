@@ -378,11 +378,8 @@ def test_a_record_over_which_the_user_fails_is_read_again(bootstrap: str, topic:
             await fail_over_the_second()
         reader = consumer(bootstrap, topic, group_id=group)
         await reader.start()
-        try:
-            assert await take(reader, 1) == ["1"]
-            raise ZeroDivisionError
-        except ZeroDivisionError:
-            await reader.stop()
+        assert await take(reader, 1) == ["1"]
+        await reader.stop()  # as from a `finally`: what is in hand may not be done
         async with consumer(bootstrap, topic, group_id=group) as reader:
             assert await take(reader, 2) == ["1", "2"]
 
