@@ -358,6 +358,11 @@ class Consumer(Generic[K, V]):
         """Where the first open transaction begins, as of the last fetch; None before the first."""
         return self._subscription.require(partition).last_stable_offset
 
+    @property
+    def prefetched_bytes(self) -> int:
+        """What was fetched and not yet handed out, and what is asked for at the moment; see `prefetch_max_bytes`."""
+        return 0 if self._core is None else self._core.prefetched.used_bytes
+
     # -- committed offsets
 
     async def commit(self, offsets: Commitable = None) -> None:

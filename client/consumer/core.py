@@ -20,6 +20,7 @@ from ..admin.values import TopicPartition
 from ..cluster import Cluster
 from ..errors import ClientClosed
 from ..metadata import NO_ID
+from .chunk import Budget
 from .classic_membership import ClassicMembership
 from .committing import Commitable, Committing, offsets_of
 from .consumer_settings import CONSUMER, ConsumerSettings
@@ -120,6 +121,11 @@ class ConsumerCore:
             await self._group.leave()
         await asyncio.gather(*self._commits, return_exceptions=True)
         await self._fetcher.close()
+
+    @property
+    def prefetched(self) -> Budget:
+        """The memory of answers."""
+        return self._fetcher.budget
 
     # -- what the user wants
 

@@ -25,8 +25,8 @@ from support.model_group import ModelGroupCluster
 from support.virtual_loop import run_virtually
 
 HEAVY = bool(os.environ.get("OTTLA_HEAVY"))
-SCHEDULES = 10_000 if HEAVY else 100
-CHUNKS = 100 if HEAVY else 5
+SCHEDULES = 10_000 if HEAVY else 60
+CHUNKS = 100 if HEAVY else 3
 TOPIC = "t"
 RECORDS = 60
 PASSING = {
@@ -71,7 +71,8 @@ class World:
         self.written: defaultdict[int, int] = defaultdict(int)
 
     def refusal(self, key: ApiKey) -> ErrorCode:
-        return self.random.choice(PASSING[key]) if self.random.random() < self.refuse_chance else ErrorCode.NONE
+        codes = PASSING.get(key, ())
+        return self.random.choice(codes) if codes and self.random.random() < self.refuse_chance else ErrorCode.NONE
 
     @property
     def is_done(self) -> bool:
