@@ -33,11 +33,9 @@ QUICK_SESSIONS = {
 QUICK_HEARTBEATS = {
     name: value for name, value in QUICK_SESSIONS.items() if "heartbeat" in name or "assignment" in name
 }
-OwnBroker = Callable[..., BrokerProcess | ApacheKafka]
-NewBroker = Callable[[dict[str, str]], BrokerProcess | ApacheKafka]
-
-
 Broker = BrokerProcess | ApacheKafka
+OwnBroker = Callable[..., Broker]
+NewBroker = Callable[[dict[str, str]], Broker]
 
 
 @pytest.fixture(scope="module")
