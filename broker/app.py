@@ -28,11 +28,14 @@ from .api.topics import configs_checker, new_topic_id
 from .catalog import Catalog, CatalogListener
 from .catalog_machine import CatalogMachine
 from .catalog_records import CatalogRecord, ClusterFormed, ConfigResource, NodeStarted, TopicRemoved
+from .cleaner import Cleaner
 from .clock import SystemClock
 from .config import BrokerConfig
 from .coordinators.consumer_groups.settings import ConsumerGroupSettings
 from .coordinators.coordinator import GroupCoordinator
 from .coordinators.settings import CoordinatorSettings
+from .coordinators.transactions.coordinator import TransactionCoordinator, TransactionSettings
+from .coordinators.transactions.partition_markers import PartitionMarkers
 from .dispatch import Dispatcher
 from .dynamic_config import config_in_force
 from .features import first_levels
@@ -75,6 +78,7 @@ class Broker(CatalogListener):
         self.journal: Journal[CatalogRecord]
         self.producer_ids: ProducerIds
         self.internal_topics: InternalTopics
+        self.transactions: TransactionCoordinator
         self.bound: dict[str, Listener] = {}
         self.partitions = Partitions(
             directory,
@@ -83,7 +87,9 @@ class Broker(CatalogListener):
             flusher=self.flusher,
             clock=clock,
             forget=self._forget_topic,
+            let_go=lambda logs: self.cleaner.let_go(logs),
         )
+        self.cleaner = Cleaner(self.partitions, self.flusher, config=lambda: self.config, clock=clock)
         self.groups = GroupCoordinator(
             self.catalog,
             self.partitions,
@@ -92,6 +98,7 @@ class Broker(CatalogListener):
             codec=codec_of_offsets(config),
             clock=clock,
         )
+        self.transaction_markers = PartitionMarkers(self.catalog, self.partitions, self.groups, clock)
         self.server = Server(
             max_frame_bytes=config.whole("socket.request.max.bytes"),
             queued_max_bytes=config.request_memory_bytes,
@@ -147,13 +154,14 @@ class Broker(CatalogListener):
         await self.journal.append(self._first_records())
         await asyncio.to_thread(self.partitions.open, self.load_report.failed)
         await self.journal.append([TopicRemoved(topic_id) for topic_id in self.catalog.leaving])
-        self._start_coordinators()
         self.producer_ids = ProducerIds(self.journal, self.catalog, node_id=self.node_id)
+        self._start_coordinators()
         for listener in self.config.listeners:
             host, port = await self.server.listen(listener.name, listener.host, listener.port)
             self.bound[listener.name] = replace(listener, host=host, port=port)
         await self.server.start()
         self._housekeeping.start()
+        self.cleaner.start()
 
     def _load(self, on_progress: Callable[[LoadProgress], None] | None) -> None:
         """In a thread: the catalog first, for it holds the topics' settings; then the logs."""
@@ -185,6 +193,15 @@ class Broker(CatalogListener):
             config=lambda: self.config,
         )
         self.groups.start()
+        self.transactions = TransactionCoordinator(
+            TransactionSettings.of(self.config),
+            catalog=self.catalog,
+            partitions=self.partitions,
+            markers=self.transaction_markers,
+            producer_ids=self.producer_ids,
+            clock=self.clock,
+        )
+        self.transactions.start()
 
     def _tell_recovery(self) -> None:
         """Say what the last stop left behind; a new directory has nothing to tell."""
@@ -228,6 +245,8 @@ class Broker(CatalogListener):
         await self.server.stop(STOP_GRACE_S)
         await self.server.dispatcher.close()
         await self._housekeeping.close()
+        await self.transactions.stop()
+        await self.cleaner.close()
         await self.groups.stop()
         await self.partitions.close()
         problems = []
@@ -251,6 +270,7 @@ class Broker(CatalogListener):
     async def _abandon(self) -> None:
         """Let go of everything after a failed start."""
         await self.server.stop(0)
+        await self.cleaner.close()
         await self.groups.stop()
         await self.partitions.close()
         await self.flusher.close()
@@ -267,6 +287,7 @@ class Broker(CatalogListener):
         """Take the new settings into force; told before the partitions are, which read them."""
         self.config = config_in_force(self._static_config, self.catalog)
         self.fetch_max_bytes = self.config.whole("fetch.max.bytes")
+        self.cleaner.reconfigure()
         self.server.max_connections = self.config.whole("max.connections")
         self.server.max_connections_per_ip = self.config.whole("max.connections.per.ip")
         self.server.max_connections_of_address = self.config.max_connections_of_address

@@ -17,6 +17,7 @@ STRING = SettingType.STRING
 INT = SettingType.INT
 LONG = SettingType.LONG
 SHORT = SettingType.SHORT
+DOUBLE = SettingType.DOUBLE
 LIST = SettingType.LIST
 
 NO_LIMIT = 2**31 - 1
@@ -195,6 +196,30 @@ _ROWS = [
         "listeners", LIST, ("PLAINTEXT://127.0.0.1:9092",), _NOT_EMPTY, Update.PER_BROKER,
         "Where to listen, NAME://HOST:PORT; no host or 0.0.0.0 is every interface, port 0 any free port."
         " Ours is this machine only, because there is no login yet; Kafka's is every interface.",
+    ),
+    _broker(
+        "log.cleaner.backoff.ms", LONG, 15000, at_least(0), _CLUSTER,
+        "How long the cleaner sleeps when no log is due.",
+    ),
+    _broker(
+        "log.cleaner.dedupe.buffer.size", LONG, 134217728, None, _CLUSTER,
+        "Memory for the newest offsets of keys, all cleaner threads together: 24 bytes a key, taken when needed.",
+    ),
+    _broker("log.cleaner.enable", BOOLEAN, True, None, _READ_ONLY, "Whether topics are compacted at all."),
+    _broker(
+        "log.cleaner.io.buffer.load.factor", DOUBLE, 0.9, None, _CLUSTER,
+        "How full that memory may get before what was read so far is cleaned.",
+    ),
+    _broker(
+        "log.cleaner.io.buffer.size", INT, 524288, at_least(0), _CLUSTER,
+        "Memory for reading and writing, all cleaner threads together.",
+    ),
+    _broker(
+        "log.cleaner.io.max.bytes.per.second", DOUBLE, 1.7976931348623157e308, None, _CLUSTER,
+        "The most bytes that cleaning reads and writes in a second.",
+    ),
+    _broker(
+        "log.cleaner.threads", INT, 1, at_least(0), _CLUSTER, "How many logs are cleaned at a time."
     ),
     _broker(
         "log.dir", LIST, ("ottla-data",), _NOT_EMPTY, _READ_ONLY,

@@ -31,6 +31,7 @@ from .coordinators.consumer_groups.assignors import ASSIGNOR_NAMES, is_assignor
 from .listeners import Listener, advertised_listeners, broker_listeners, parse_protocols
 from .settings import BROKER_SETTINGS, TOPIC_SETTINGS, InvalidSetting, Setting, Value
 
+LEAST_DEDUPE_BYTES = 1024 * 1024
 DEFAULT_REQUEST_MEMORY_BYTES = 512 * 1024 * 1024
 """The bound on requests held in memory when `queued.max.request.bytes` is -1.  Kafka then has none, and a few
 hundred connections that each announce 100 MB are enough to end the process."""
@@ -86,6 +87,11 @@ class Values(Mapping[str, Value]):
     def whole(self, name: str) -> int:
         value = self._values[name]
         assert isinstance(value, int), f"{name} is not a whole number"
+        return value
+
+    def real(self, name: str) -> float:
+        value = self._values[name]
+        assert isinstance(value, float), f"{name} is not a number"
         return value
 
     def flag(self, name: str) -> bool:
@@ -317,9 +323,21 @@ def _check_together(config: BrokerConfig) -> None:
         raise InvalidSetting(
             "max.connections.per.ip can be set to zero only if max.connections.per.ip.overrides property is set."
         )
+    _check_cleaner(config)
     directories = config.words("log.dir" if config["log.dirs"] is None else "log.dirs")
     if len(directories) > 1:
         raise InvalidSetting(f"log.dirs names {len(directories)} directories: one is supported yet")
+
+
+def _check_cleaner(config: BrokerConfig) -> None:
+    threads = config.whole("log.cleaner.threads")
+    if threads and config.whole("log.cleaner.dedupe.buffer.size") // threads <= LEAST_DEDUPE_BYTES:
+        raise InvalidSetting("log.cleaner.dedupe.buffer.size must be at least 1MB per cleaner thread.")
+    if config.flag("log.cleaner.enable") and not threads:
+        raise InvalidSetting("Log cleaner threads should be at least 1")
+    for name in ("log.cleaner.io.buffer.load.factor", "log.cleaner.io.max.bytes.per.second"):
+        if not config.real(name) > 0:
+            raise InvalidSetting(f"{name} must be greater than 0: nothing would ever be cleaned")
 
 
 def _check_consumer_groups(config: BrokerConfig) -> None:

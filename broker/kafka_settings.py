@@ -116,13 +116,6 @@ inter.broker.listener.name                                  string   read-only  
 kafka.metrics.polling.interval.secs                         int      read-only     1..      10
 kafka.metrics.reporters                                     list     read-only     -        ""
 leader.imbalance.check.interval.seconds                     long     read-only     1..      300
-log.cleaner.backoff.ms                                      long     cluster-wide  0..      15000
-log.cleaner.dedupe.buffer.size                              long     cluster-wide  -        134217728
-log.cleaner.enable                                          boolean  read-only     -        true
-log.cleaner.io.buffer.load.factor                           double   cluster-wide  -        0.9
-log.cleaner.io.buffer.size                                  int      cluster-wide  0..      524288
-log.cleaner.io.max.bytes.per.second                         double   cluster-wide  -        1.7976931348623157E308
-log.cleaner.threads                                         int      cluster-wide  0..      1
 log.dir.failure.timeout.ms                                  long     read-only     1..      30000
 log.flush.start.offset.checkpoint.interval.ms               int      read-only     0..      60000
 max.connection.creation.rate                                int      cluster-wide  0..      2147483647

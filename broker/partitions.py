@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
@@ -52,9 +52,11 @@ class Partitions(CatalogListener):
         flusher: Flusher,
         clock: SystemClock,
         forget: Callable[[UUID], None],
+        let_go: Callable[[list[Log]], Awaitable[None]],
     ) -> None:
-        """`forget` is told of each deleted topic of which no log is left."""
+        """`forget` is told of each deleted topic of which no log is left; `let_go` returns when nobody else uses those logs."""
         self._forget = forget
+        self._let_go = let_go
         self._directory = directory
         self._catalog = catalog
         self._config = config
@@ -271,6 +273,7 @@ class Partitions(CatalogListener):
             self._forget(topic_id)
 
     async def _delete(self, logs: list[Log]) -> None:
+        await self._let_go(logs)
         await self._flusher.settled_of(logs)
         try:
             await self._in_thread(lambda: self._directory.delete_logs(logs, now_ms=self._clock.now_ms()))

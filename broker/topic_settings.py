@@ -98,7 +98,7 @@ _ROWS = [
     ),
     _topic(
         "delete.retention.ms", LONG, 86400000, at_least(0), "log.cleaner.delete.retention.ms",
-        "How long compaction keeps a tombstone.", acts=False,
+        "How long compaction keeps a tombstone.",
     ),
     _topic(
         "file.delete.delay.ms", LONG, 60000, at_least(0), "log.segment.delete.delay.ms",
@@ -138,7 +138,7 @@ _ROWS = [
     ),
     _topic(
         "max.compaction.lag.ms", LONG, FOREVER, at_least(1), "log.cleaner.max.compaction.lag.ms",
-        "The longest time a record may stay uncompacted.", acts=False,
+        "The longest time a record may stay uncompacted.",
     ),
     _topic(
         "max.message.bytes", INT, 1048588, at_least(0), "message.max.bytes",
@@ -158,11 +158,11 @@ _ROWS = [
     ),
     _topic(
         "min.cleanable.dirty.ratio", DOUBLE, 0.5, between(0, 1), "log.cleaner.min.cleanable.ratio",
-        "The part of a log that must be uncompacted before compaction runs.", acts=False,
+        "The part of a log that must be uncompacted before compaction runs.",
     ),
     _topic(
         "min.compaction.lag.ms", LONG, 0, at_least(0), "log.cleaner.min.compaction.lag.ms",
-        "The shortest time a record stays uncompacted.", acts=False,
+        "The shortest time a record stays uncompacted.",
     ),
     _topic(
         "min.insync.replicas", INT, 1, at_least(1), "min.insync.replicas",

@@ -52,6 +52,7 @@ async def offset_commit(broker: Broker, context: RequestContext, request: Messag
     accepted = _existing(broker, context, request, answer)
     if not accepted:
         return Message(topics=answer.topics)
+    answer.merges = bool(answer.topics)
     try:
         code = await _commit(broker.groups, context, request, accepted, answer)
     except KafkaError as refusal:
@@ -64,20 +65,25 @@ async def offset_commit(broker: Broker, context: RequestContext, request: Messag
 
 
 class _Answer:
-    """The partitions answered so far, grouped by topic in the order of the topics' first answers."""
+    """The partitions answered so far, by topic in the order of the topics' first answers.
+
+    A topic named twice is answered twice, unless something was refused before (`merges`): then once, as in Kafka.
+    """
 
     def __init__(self) -> None:
         self.topics: list[Message] = []
-        self._by_topic: dict[tuple[str, UUID | None], Message] = {}
+        self.merges = True
+        self._by_topic: dict[object, Message] = {}
 
     def add(self, asked: Message, partition: int, code: ErrorCode) -> None:
         name, topic_id = asked.name, getattr(asked, "topic_id", None)
-        topic = self._by_topic.get((name, topic_id))
+        key = (name, topic_id) if self.merges else id(asked)
+        topic = self._by_topic.get(key)
         if topic is None:
             topic = Message(name=name, partitions=[])
             if topic_id is not None:
                 topic.topic_id = topic_id
-            self._by_topic[name, topic_id] = topic
+            self._by_topic[key] = topic
             self.topics.append(topic)
         topic.partitions.append(Message(partition_index=partition, error_code=code))
 

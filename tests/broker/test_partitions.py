@@ -22,6 +22,7 @@ from ottla.broker.flusher import Flusher
 from ottla.broker.partitions import Partitions
 from ottla.protocol.errors import ErrorCode
 from ottla.storage.directory import LogDirectory
+from ottla.storage.log import Log
 from support.batches import batch
 from support.power_cut import PowerCutFiles
 
@@ -51,6 +52,11 @@ class House:
             "/data", files=files, node_id=1, cluster_id="c", new_id=lambda: UUID(int=next(ids)), now_ms=0
         )
         self.report = self.directory.load(lambda topic: config.log_config(), now_ms=0)
+        self.let_go_of: list[Log] = []
+
+        async def let_go(logs: list[Log]) -> None:
+            self.let_go_of += logs
+
         self.partitions = Partitions(
             self.directory,
             catalog,
@@ -58,6 +64,7 @@ class House:
             flusher=self.flusher,
             clock=Clock(),  # type: ignore[arg-type]
             forget=lambda topic_id: catalog.apply(TopicRemoved(topic_id)),
+            let_go=let_go,
         )
         self.partitions.open(self.report.failed)
 
@@ -116,6 +123,9 @@ def test_a_deleted_topic_is_gone_at_once_and_forgotten_when_its_logs_are() -> No
         assert house.partitions.find("t", 0) is house.partitions.find(ID, 0) is None
         assert house.catalog.leaving == {ID}
         await house.partitions.settled()
+        assert [each.partition for each in house.let_go_of] == [0, 1], (
+            "the cleaner, for one, must not use them any more"
+        )
         assert not house.catalog.leaving
         assert all(name.endswith("-delete") for name in house.folders())
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ottla.protocol.records import Record, iter_records, read_header
 from ottla.storage.compaction.choice import Cleanable, cleanable
-from ottla.storage.compaction.compaction import Compaction, Limits, Pace
+from ottla.storage.compaction.compaction import Compaction, CompactionAborted, Limits, Pace
 from ottla.storage.log import Log
 
 from .log_content import read_batches
@@ -44,6 +44,7 @@ def compact(
     if not what.cleanable_bytes:
         return None
     compaction = log.compaction.begin(what, limits=limits, pace=pace or NoHurry(), now_ms=now_ms)
+    error: Exception | None = CompactionAborted()
     try:
         compaction.map_keys()
         between()
@@ -55,10 +56,12 @@ def compact(
             replacement.settle()
             between()
             log.compaction.settled(replacement, now_ms)
-    except BaseException as error:
-        log.compaction.end(compaction, error if isinstance(error, Exception) else None)
+        error = None
+    except Exception as ended:
+        error = ended
         raise
-    log.compaction.end(compaction)
+    finally:
+        log.compaction.end(compaction, error)
     return compaction
 
 

@@ -11,6 +11,7 @@ A response is made *normal* before it is compared:
 - offsets in the metadata log: "#some", if there are any.
 - addresses in setting values: "#address"; that of the controller's listener, which we have not, is left out.
 - `documentation` of a setting: "#documentation", if there is any; the words are our own.
+- random UUIDs in texts (member ids): numbered in the order a scenario meets them.
 - times within four hours of the run: "#now", also inside messages.
 - record batches are taken apart; a step noted `recompressed` is compared without sizes.
 - error -1, UNKNOWN_SERVER_ERROR, is what Apache Kafka answers when it trips over its input: any refusal of ours
@@ -30,6 +31,7 @@ from support.wire import VERSIONS, Api
 
 NEAR_MS = 4 * 3_600_000
 UNKNOWN_SERVER_ERROR = -1
+_UUID = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 # Response lists in hash order, and what to sort them by.
 UNORDERED: dict[tuple[Api, str], tuple[str, ...]] = {
@@ -45,6 +47,22 @@ UNORDERED: dict[tuple[Api, str], tuple[str, ...]] = {
     (Api.DESCRIBE_LOG_DIRS, "topics"): ("name",),
     (Api.DESCRIBE_LOG_DIRS, "partitions"): ("partition_index",),
     (Api.DESCRIBE_CONFIGS, "configs"): ("name",),
+    (Api.ADD_PARTITIONS_TO_TXN, "results_by_topic_v3_and_below"): ("name",),
+    (Api.ADD_PARTITIONS_TO_TXN, "topic_results"): ("name",),
+    (Api.ADD_PARTITIONS_TO_TXN, "results_by_partition"): ("partition_index",),
+    (Api.TXN_OFFSET_COMMIT, "topics"): ("name",),
+    (Api.TXN_OFFSET_COMMIT, "partitions"): ("partition_index",),
+    (Api.WRITE_TXN_MARKERS, "topics"): ("name",),
+    (Api.DESCRIBE_TRANSACTIONS, "topics"): ("topic",),
+    (Api.LIST_TRANSACTIONS, "transaction_states"): ("transactional_id",),
+    (Api.DESCRIBE_PRODUCERS, "active_producers"): ("producer_id",),
+    (Api.OFFSET_FETCH, "topics"): ("name", "topic_id"),
+    (Api.OFFSET_FETCH, "partitions"): ("partition_index",),
+    (Api.JOIN_GROUP, "members"): ("member_id",),
+    (Api.DESCRIBE_GROUPS, "members"): ("member_id",),
+    (Api.LIST_GROUPS, "groups"): ("group_id",),
+    (Api.DESCRIBE_GROUPS, "groups"): ("group_id",),
+    (Api.DELETE_GROUPS, "results"): ("group_id",),
     (Api.ELECT_LEADERS, "replica_election_results"): ("topic",),
     (Api.ALTER_REPLICA_LOG_DIRS, "results"): ("topic_name",),
     (Api.ALTER_REPLICA_LOG_DIRS, "partitions"): ("partition_index",),
@@ -55,7 +73,7 @@ UNORDERED: dict[tuple[Api, str], tuple[str, ...]] = {
     (Api.ALTER_CLIENT_QUOTAS, "entity"): ("entity_type",),
     (Api.LIST_CONFIG_RESOURCES, "config_resources"): ("resource_type", "resource_name"),
 }
-FEATURES = ("group.version", "metadata.version")
+FEATURES = ("group.version", "metadata.version", "transaction.version")
 
 
 @dataclass(slots=True)
@@ -67,7 +85,7 @@ class Normal:
     now_ms: int
     cluster_id: str | None
     _names: dict[str, str] = field(default_factory=dict)
-    _numbers: dict[tuple[str, int], int] = field(default_factory=dict)
+    _numbers: dict[tuple[str, int | str], int] = field(default_factory=dict)
 
     def begin(self) -> None:
         """A new scenario: numbering starts again."""
@@ -117,7 +135,7 @@ class Normal:
             return f"#id of {self._names[value]}"
         return value if value == ZERO_UUID or bytes.fromhex(value) in request else "#some id"
 
-    def _number(self, name: str, value: int) -> str:
+    def _number(self, name: str, value: int | str) -> str:
         known = [key for key in self._numbers if key[0] == name]
         return f"#{name} {self._numbers.setdefault((name, value), len(known) + 1)}"
 
@@ -125,6 +143,7 @@ class Normal:
         if name == "cluster_id":
             return "#cluster id"
         value = value.replace(self.log_directory, "#log directory")
+        value = _UUID.sub(lambda found: self._number("uuid", found[0]), value)
         value = re.sub(r"(?<=@|/)127\.0\.0\.1:\d+", "#address", value).replace(",CONTROLLER://#address", "")
         return re.sub(r"\d{13}", lambda found: str(self._integer("", int(found[0]))), value)
 

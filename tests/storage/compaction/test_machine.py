@@ -1,8 +1,9 @@
 """Compaction against a plain list of what was appended, on a disk that loses power at any moment.
 
 The machine appends (several keys, tombstones, codecs, an idempotent producer, transactions), rolls, flushes, sweeps, cleans
-with maps large and small, calls cleanings off, fills the disk, fails syncs, kills the process and cuts the power: between two calls,
-or within one at any change of the disk. Readers look before, between and after the steps of a cleaning. Whatever happens:
+with maps large and small, calls cleanings off, fills the disk, fails syncs, kills the process and cuts the power: between
+two calls, or within one at any change of the disk. Readers look before, between and after the steps of a cleaning.
+Whatever happens:
 
 - the newest record of every key is there; it may be missing only as a tombstone whose time is over, and then
   no older record of the key is there either;
