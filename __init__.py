@@ -1,6 +1,6 @@
 """Ottla, Kafka's little sister: a Kafka-compatible commit-log broker in Python, and a client for any Kafka.
 
-    from ottla import Admin, Producer
+    from ottla import Admin, Consumer, Producer
     from ottla.sync import Producer          # without asyncio
 
 What is named here is imported when it is first asked for, so that starting a broker does not load the client.
@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .client.admin import Admin as Admin
     from .client.admin.values import TopicPartition as TopicPartition
+    from .client.consumer.consumer import Consumer as Consumer
+    from .client.consumer.record import ConsumerRecord as ConsumerRecord
     from .client.delivery import RecordMetadata as RecordMetadata
     from .client.errors import BufferFull as BufferFull
     from .client.errors import CannotConnect as CannotConnect
@@ -31,6 +33,8 @@ _HOMES = {
     "BufferFull": "client.errors",
     "CannotConnect": "client.errors",
     "ClientError": "client.errors",
+    "Consumer": "client.consumer.consumer",
+    "ConsumerRecord": "client.consumer.record",
     "DeliveryTimedOut": "client.errors",
     "ErrorCode": "protocol.errors",
     "KafkaError": "protocol.errors",

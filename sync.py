@@ -1,5 +1,5 @@
-"""`from ottla.sync import Producer, Admin`: the client without asyncio; told in client/sync.py."""
+"""`from ottla.sync import Admin, Consumer, Producer`: the client without asyncio; told in client/sync.py."""
 
-from .client.sync import Admin, Producer, Sent, SentBatch
+from .client.sync import Admin, Consumer, Producer, Sent, SentBatch
 
-__all__ = ("Admin", "Producer", "Sent", "SentBatch")
+__all__ = ("Admin", "Consumer", "Producer", "Sent", "SentBatch")

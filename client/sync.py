@@ -1,6 +1,6 @@
 """The client without asyncio, for scripts, notebooks and tests: the same names, and every call returns when it is done.
 
-    from ottla.sync import Admin, Producer
+    from ottla.sync import Admin, Consumer, Producer
 
     with Producer("localhost:9092") as producer:
         sent = producer.send("orders", b"a value")     # returns when the record is taken
@@ -24,6 +24,8 @@ from .admin import Admin as AsyncAdmin
 from .background import background
 from .bulk import BulkDelivery, WrittenRange
 from .cluster import BootstrapServers
+from .consumer.consumer import Consumer as AsyncConsumer
+from .consumer.record import ConsumerRecord
 from .delivery import Delivery, RecordMetadata
 from .producer import Headers
 from .producer import Producer as AsyncProducer
@@ -144,12 +146,44 @@ async def _started(bootstrap_servers: BootstrapServers, settings: dict[str, Any]
     return producer
 
 
-class Admin:
+class _Waited:
+    """Passes every name on to an asynchronous client: what can be awaited is waited for, all else runs in the loop."""
+
+    def __init__(self, client: Any) -> None:
+        self._loop = background()
+        self._client = client
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(f"{type(self).__name__} has no attribute {name}")
+        found = self._loop.run(_got(self._client, name))
+        if not callable(found):
+            return found
+
+        @functools.wraps(found)
+        def waited_for(*arguments: Any, **named: Any) -> Any:
+            return self._loop.run(_called(found, arguments, named))
+
+        return waited_for
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *(name for name in dir(type(self._client)) if not name.startswith("_"))})
+
+
+async def _got(client: Any, name: str) -> Any:
+    return getattr(client, name)
+
+
+async def _called(method: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
+    result = method(*arguments, **named)
+    return await result if inspect.isawaitable(result) else result
+
+
+class Admin(_Waited):
     """The administrator's client: every method of `ottla.Admin`, waited for."""
 
     def __init__(self, bootstrap_servers: BootstrapServers = "localhost:9092", **settings: Any) -> None:
-        self._loop = background()
-        self._admin = self._loop.run(_made_admin(bootstrap_servers, settings))
+        super().__init__(background().run(_made_admin(bootstrap_servers, settings)))
 
     def __enter__(self) -> Admin:
         return self
@@ -159,24 +193,39 @@ class Admin:
     ) -> None:
         self.close()
 
-    def close(self) -> None:
-        self._loop.run(self._admin.close())
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        method = getattr(self._admin, name)
-        if not inspect.iscoroutinefunction(method):
-            raise AttributeError(f"Admin has no method {name}")
-
-        @functools.wraps(method)
-        def waited_for(*arguments: Any, **named: Any) -> Any:
-            return self._loop.run(method(*arguments, **named))
-
-        return waited_for
-
-    def __dir__(self) -> list[str]:
-        methods = inspect.getmembers(AsyncAdmin, inspect.iscoroutinefunction)
-        return sorted({*super().__dir__(), *(name for name, _ in methods if not name.startswith("_"))})
-
 
 async def _made_admin(bootstrap_servers: BootstrapServers, settings: dict[str, Any]) -> AsyncAdmin:
     return AsyncAdmin(bootstrap_servers, **settings)
+
+
+class Consumer(_Waited, Generic[K, V]):
+    """The consumer: every method of `ottla.Consumer`, waited for; takes its arguments, started when it is made.
+
+    Iterating over it gives records one by one, for ever; `getmany(timeout_ms=…)` gives many, or none, and is faster.
+    """
+
+    def __init__(self, *topics: str, bootstrap_servers: BootstrapServers = "localhost:9092", **settings: Any) -> None:
+        super().__init__(background().run(_started_consumer(topics, bootstrap_servers, settings)))
+
+    def __enter__(self) -> Consumer[K, V]:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def __iter__(self) -> Consumer[K, V]:
+        return self
+
+    def __next__(self) -> ConsumerRecord[K, V]:
+        record: ConsumerRecord[K, V] = self.getone()
+        return record
+
+
+async def _started_consumer(
+    topics: tuple[str, ...], bootstrap_servers: BootstrapServers, settings: dict[str, Any]
+) -> AsyncConsumer[Any, Any]:
+    consumer: AsyncConsumer[Any, Any] = AsyncConsumer(*topics, bootstrap_servers=bootstrap_servers, **settings)
+    await consumer.start()
+    return consumer

@@ -10,7 +10,7 @@ import pytest
 from ottla.client.admin import NewTopic
 from ottla.client.background import background
 from ottla.client.errors import CannotConnect, ClientClosed
-from ottla.sync import Admin, Producer
+from ottla.sync import Admin, Consumer, Producer
 from support.broker import BrokerProcess
 
 
@@ -51,6 +51,20 @@ def test_an_administrator_waits_for_each_answer(broker: BrokerProcess) -> None:
         assert "create_topics" in dir(admin)
         with pytest.raises(AttributeError):
             _ = admin.no_such_method
+
+
+def test_records_are_read_in_a_script(broker: BrokerProcess) -> None:
+    with Producer[bytes, bytes](broker.bootstrap) as producer:
+        producer.send_batch([b"%d" % number for number in range(50)], "read")
+    with Consumer[bytes, bytes]("read", bootstrap_servers=broker.bootstrap, auto_offset_reset="earliest") as consumer:
+        first = next(consumer)
+        many = consumer.getmany(timeout_ms=5_000)
+
+        assert first.value == b"0"
+        assert next(record.value for records in many.values() for record in records) == b"1"
+        assert consumer.subscription() == {"read"}
+        consumer.pause(*consumer.assignment())
+        assert consumer.paused() == consumer.assignment()
 
 
 def test_nobody_there_is_said_as_always() -> None:
