@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from .client.admin import Admin as Admin
     from .client.admin.values import TopicPartition as TopicPartition
     from .client.consumer.consumer import Consumer as Consumer
+    from .client.consumer.fetched_batch import CorruptRecords as CorruptRecords
+    from .client.consumer.fetched_batch import DeserializationError as DeserializationError
+    from .client.consumer.fetched_batch import FetchedBatch as FetchedBatch
+    from .client.consumer.listener import RebalanceListener as RebalanceListener
+    from .client.consumer.offset_requests import OffsetAndMetadata as OffsetAndMetadata
+    from .client.consumer.offsets import CommitFailed as CommitFailed
     from .client.consumer.record import ConsumerRecord as ConsumerRecord
     from .client.delivery import RecordMetadata as RecordMetadata
     from .client.errors import BufferFull as BufferFull
@@ -33,12 +39,18 @@ _HOMES = {
     "BufferFull": "client.errors",
     "CannotConnect": "client.errors",
     "ClientError": "client.errors",
+    "CommitFailed": "client.consumer.offsets",
     "Consumer": "client.consumer.consumer",
     "ConsumerRecord": "client.consumer.record",
+    "CorruptRecords": "client.consumer.fetched_batch",
     "DeliveryTimedOut": "client.errors",
+    "DeserializationError": "client.consumer.fetched_batch",
     "ErrorCode": "protocol.errors",
+    "FetchedBatch": "client.consumer.fetched_batch",
     "KafkaError": "protocol.errors",
+    "OffsetAndMetadata": "client.consumer.offset_requests",
     "Producer": "client.producer",
+    "RebalanceListener": "client.consumer.listener",
     "RecordMetadata": "client.delivery",
     "RecordTooLarge": "client.errors",
     "TopicPartition": "client.admin.values",

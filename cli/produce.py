@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .topics import _LOCAL, BootstrapServer
+from .topics import LOCAL, BootstrapServer
 
 
 class Format(StrEnum):
@@ -67,12 +67,12 @@ def produce_command(
     rate: Annotated[
         float | None, typer.Option("--rate", metavar="NUMBER", min=0.001, help="At most so many records a second.")
     ] = None,
-    bootstrap_server: BootstrapServer = _LOCAL,
+    bootstrap_server: BootstrapServer = LOCAL,
 ) -> None:
     """Send records to a topic, and say how many were written.
 
     A JSON line has key, value, headers, partition and timestamp (ms), all of which may be left out; bytes
-    that are no text stand in key_base64 and value_base64.
+    that are no text are {"base64": "..."}, as `ottla consume` writes them.
 
     \b
     Examples:

@@ -3,8 +3,9 @@
 Pure; a line that cannot be read is a ValueError that says why, and who counts the lines says which.
 
 A JSON line is an object of `key`, `value`, `headers`, `partition` and `timestamp` (ms), all of which may be left out.
-Text is taken as UTF-8, null is null, anything else becomes compact JSON; bytes that are no text stand in `key_base64`
-and `value_base64`.  Headers are an object, or a list of pairs where a name comes twice.
+Text is taken as UTF-8, null is null, {"base64": …} is bytes that are no text, anything else becomes compact JSON.  Headers
+are an object, or a list of pairs where a name comes twice.  So what `ottla consume` says in JSON can be sent again; where
+it was read, and in which topic, is passed over.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-_FIELDS = ("key", "key_base64", "value", "value_base64", "headers", "partition", "timestamp")
+_FIELDS = ("key", "value", "headers", "partition", "timestamp")
+_PASSED_OVER = ("topic", "offset", "time")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,34 +70,33 @@ def json_line(line: bytes) -> LineRecord:
     if not isinstance(fields, dict):
         raise ValueError("not a JSON object with key, value, headers, partition, timestamp")
     for name in fields:
-        if name not in _FIELDS:
+        if name not in _FIELDS and name not in _PASSED_OVER:
             raise ValueError(f"unknown field {name!r}; known are {', '.join(_FIELDS)}")
     return LineRecord(
-        value=_bytes(fields, "value"),
-        key=_bytes(fields, "key"),
+        value=_plain(fields.get("value")),
+        key=_plain(fields.get("key")),
         headers=_headers(fields.get("headers")),
         partition=_number(fields, "partition"),
         timestamp_ms=_number(fields, "timestamp"),
     )
 
 
-def _bytes(fields: Mapping[str, Any], name: str) -> bytes | None:
-    encoded = fields.get(f"{name}_base64")
-    if encoded is None:
-        return _plain(fields.get(name))
-    if name in fields or not isinstance(encoded, str):
-        raise ValueError(f"{name}_base64 must be text, and stand instead of {name}")
-    try:
-        return base64.b64decode(encoded, validate=True)
-    except ValueError as error:
-        raise ValueError(f"{name}_base64: {error}") from error
-
-
 def _plain(value: Any) -> bytes | None:
     if value is None:
         return None
+    if isinstance(value, dict) and value.keys() == {"base64"}:
+        return _decoded(value["base64"])
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return text.encode()
+
+
+def _decoded(encoded: Any) -> bytes:
+    if not isinstance(encoded, str):
+        raise ValueError("base64 must be text")
+    try:
+        return base64.b64decode(encoded, validate=True)
+    except ValueError as error:
+        raise ValueError(f"base64: {error}") from error
 
 
 def _headers(headers: Any) -> tuple[tuple[str, bytes | None], ...]:

@@ -58,7 +58,7 @@ def test_keys_headers_and_tombstones(broker: BrokerProcess, produce: Produce) ->
 def test_json_lines_say_everything_of_a_record(broker: BrokerProcess, produce: Produce) -> None:
     text = (
         '{"key": "k", "value": {"n": [1, "é"]}, "headers": {"h": "1", "n": null}, "timestamp": 1700000000000}\n'
-        '{"key_base64": "/w==", "headers": [["h", "1"], ["h", "2"]], "partition": 0}\n'
+        '{"key": {"base64": "/w=="}, "topic": "other", "offset": 5, "headers": [["h", "1"], ["h", "2"]], "partition": 0}\n'
     )
     result = produce("json", text, "-f", "json", "--key", "unless it has one", "--acks", "1")
 
@@ -87,7 +87,7 @@ def test_standard_input_is_read_when_no_file_is_named(broker: BrokerProcess) -> 
     [
         ("a:1\nb\n", ("-K", ":"), 2, "line 2: no key: there is no ':' in it; the 1 before it are sent"),
         ("{}\n[]\n", ("-f", "json"), 2, "line 2: not a JSON object with key, value, headers, partition, timestamp"),
-        ('{"vlaue": 1}\n', ("-f", "json"), 2, "line 1: unknown field 'vlaue'; known are key, key_base64, value,"),
+        ('{"vlaue": 1}\n', ("-f", "json"), 2, "line 1: unknown field 'vlaue'; known are key, value, headers,"),
         ("{\n", ("-f", "json"), 2, "line 1: not JSON: "),
         ("a\n", ("-H", "x"), 2, "--header x: write it as --header NAME=VALUE"),
         ("a\n", ("-K", ":", "-f", "json"), 2, "--key-separator is for --format lines"),

@@ -13,7 +13,7 @@ from ottla.cli.record_lines import LineRecord, empty_as_null, json_line, keyed_l
 
 @given(key=st.none() | st.binary(), value=st.none() | st.text())
 def test_any_record_can_be_said_in_json(key: bytes | None, value: str | None) -> None:
-    fields = {"value": value} if key is None else {"value": value, "key_base64": base64.b64encode(key).decode()}
+    fields = {"value": value} if key is None else {"value": value, "key": {"base64": base64.b64encode(key).decode()}}
 
     assert json_line(json.dumps(fields).encode()) == LineRecord(None if value is None else value.encode(), key)
 
@@ -27,8 +27,8 @@ def test_the_first_separator_ends_the_key() -> None:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        (b'{"key": "a", "key_base64": "YQ=="}', "stand instead of key"),
-        (b'{"value_base64": "not base64"}', "value_base64: "),
+        (b'{"key": {"base64": 1}}', "base64 must be text"),
+        (b'{"value": {"base64": "not base64"}}', "base64: "),
         (b'{"headers": ["a"]}', "headers must be an object, or a list"),
         (b'{"partition": "1"}', "partition must be a number from 0 on, not '1'"),
         (b'{"timestamp": true}', "timestamp must be a number"),
