@@ -1,3 +1,52 @@
-"""Ottla, Kafka's little sister: a Kafka-compatible commit-log broker in Python."""
+"""Ottla, Kafka's little sister: a Kafka-compatible commit-log broker in Python, and a client for any Kafka.
+
+    from ottla import Admin, Producer
+    from ottla.sync import Producer          # without asyncio
+
+What is named here is imported when it is first asked for, so that starting a broker does not load the client.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .client.admin import Admin as Admin
+    from .client.admin.values import TopicPartition as TopicPartition
+    from .client.delivery import RecordMetadata as RecordMetadata
+    from .client.errors import BufferFull as BufferFull
+    from .client.errors import CannotConnect as CannotConnect
+    from .client.errors import ClientError as ClientError
+    from .client.errors import DeliveryTimedOut as DeliveryTimedOut
+    from .client.errors import RecordTooLarge as RecordTooLarge
+    from .client.producer import Producer as Producer
+    from .protocol.errors import ErrorCode as ErrorCode
+    from .protocol.errors import KafkaError as KafkaError
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "Admin": "client.admin",
+    "BufferFull": "client.errors",
+    "CannotConnect": "client.errors",
+    "ClientError": "client.errors",
+    "DeliveryTimedOut": "client.errors",
+    "ErrorCode": "protocol.errors",
+    "KafkaError": "protocol.errors",
+    "Producer": "client.producer",
+    "RecordMetadata": "client.delivery",
+    "RecordTooLarge": "client.errors",
+    "TopicPartition": "client.admin.values",
+}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{home}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -34,6 +34,8 @@ from .config import BrokerConfig
 from .coordinators.consumer_groups.settings import ConsumerGroupSettings
 from .coordinators.coordinator import GroupCoordinator
 from .coordinators.settings import CoordinatorSettings
+from .coordinators.transactions.coordinator import TransactionCoordinator, TransactionSettings
+from .coordinators.transactions.partition_markers import PartitionMarkers
 from .dispatch import Dispatcher
 from .dynamic_config import config_in_force
 from .features import first_levels
@@ -76,6 +78,7 @@ class Broker(CatalogListener):
         self.journal: Journal[CatalogRecord]
         self.producer_ids: ProducerIds
         self.internal_topics: InternalTopics
+        self.transactions: TransactionCoordinator
         self.bound: dict[str, Listener] = {}
         self.partitions = Partitions(
             directory,
@@ -95,6 +98,7 @@ class Broker(CatalogListener):
             codec=codec_of_offsets(config),
             clock=clock,
         )
+        self.transaction_markers = PartitionMarkers(self.catalog, self.partitions, self.groups, clock)
         self.server = Server(
             max_frame_bytes=config.whole("socket.request.max.bytes"),
             queued_max_bytes=config.request_memory_bytes,
@@ -150,8 +154,8 @@ class Broker(CatalogListener):
         await self.journal.append(self._first_records())
         await asyncio.to_thread(self.partitions.open, self.load_report.failed)
         await self.journal.append([TopicRemoved(topic_id) for topic_id in self.catalog.leaving])
-        self._start_coordinators()
         self.producer_ids = ProducerIds(self.journal, self.catalog, node_id=self.node_id)
+        self._start_coordinators()
         for listener in self.config.listeners:
             host, port = await self.server.listen(listener.name, listener.host, listener.port)
             self.bound[listener.name] = replace(listener, host=host, port=port)
@@ -189,6 +193,15 @@ class Broker(CatalogListener):
             config=lambda: self.config,
         )
         self.groups.start()
+        self.transactions = TransactionCoordinator(
+            TransactionSettings.of(self.config),
+            catalog=self.catalog,
+            partitions=self.partitions,
+            markers=self.transaction_markers,
+            producer_ids=self.producer_ids,
+            clock=self.clock,
+        )
+        self.transactions.start()
 
     def _tell_recovery(self) -> None:
         """Say what the last stop left behind; a new directory has nothing to tell."""
@@ -232,6 +245,7 @@ class Broker(CatalogListener):
         await self.server.stop(STOP_GRACE_S)
         await self.server.dispatcher.close()
         await self._housekeeping.close()
+        await self.transactions.stop()
         await self.cleaner.close()
         await self.groups.stop()
         await self.partitions.close()

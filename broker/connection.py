@@ -226,21 +226,27 @@ class Connection(asyncio.BufferedProtocol):
         self._go_on_soon()
 
     def reply_completed(self, reply: Reply) -> None:
-        """A reply was filled: send what is next in order, soon."""
-        if not self._corked and not self.is_closed:
+        """A reply was filled: send what is next in order; soon, when others may be filled meanwhile and share the write."""
+        if self._corked or self.is_closed:
+            return
+        if len(self._replies) == 1:
+            self._flush_and_go_on()
+        else:
             self._go_on_soon()
 
     def _go_on_soon(self) -> None:
         """Look again, in the loop's next round, at what may be sent and begun."""
         if not self._flush_scheduled:
             self._flush_scheduled = True
-            self._loop.call_soon(self._flush_and_go_on)
+            self._loop.call_soon(self._flush_soon)
+
+    def _flush_soon(self) -> None:
+        self._flush_scheduled = False
+        self._flush_and_go_on()
 
     def _flush_and_go_on(self) -> None:
-        self._flush_scheduled = False
-        if self.is_closed:
-            return
-        self._serve_frames()
+        if not self.is_closed:
+            self._serve_frames()
 
     def _serve_frames(self) -> None:
         """Serve every request that may begin, send what is answered, then keep the rest and decide about reading."""

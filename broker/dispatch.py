@@ -51,7 +51,7 @@ class Dispatcher:
         self._broker = broker
         self._handlers = handlers
         self._served_in_place: dict[int, Serve] = {ApiKey.PRODUCE: produce_again.serve, ApiKey.FETCH: fetch.serve}
-        self._tasks: dict[asyncio.Task[None], Connection] = {}
+        self._tasks: dict[asyncio.Task[None], Connection | None] = {}
 
     def serve(self, connection: Connection, frame: memoryview, reply: Reply) -> None:
         """Begin to serve one request. Raises MalformedMessage when the connection must end."""
@@ -71,6 +71,11 @@ class Dispatcher:
             raise
         except Exception:  # noqa: BLE001 - a bug of ours ends one connection, not the broker
             self._failed(header, reply)
+
+    def own(self, task: asyncio.Task[None]) -> None:
+        """Keep a task that a served request goes on in; whoever made it sees to its connection."""
+        self._tasks[task] = None
+        task.add_done_callback(self._tasks.pop)
 
     def connection_closed(self, connection: Connection) -> None:
         """Nobody waits for these any more."""

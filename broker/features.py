@@ -20,6 +20,7 @@ from .catalog_records import CatalogRecord, FeatureLevelSet
 
 METADATA_VERSION = "metadata.version"
 GROUP_VERSION = "group.version"
+TRANSACTION_VERSION = "transaction.version"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Feature:
 FEATURES: tuple[Feature, ...] = (
     Feature(GROUP_VERSION, 0, 1, 1),
     Feature(METADATA_VERSION, 7, 30, 30),
+    Feature(TRANSACTION_VERSION, 0, 2, 2),
 )
 
 _BY_NAME = {each.name: each for each in FEATURES}

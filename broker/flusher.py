@@ -15,9 +15,10 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from ..storage.log import Flush, Log
+from .sync_threads import SyncThreads
 from .telling import teller
 
 Done = Callable[[Exception | None], None]
@@ -45,7 +46,8 @@ class Flusher:
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._threads = ThreadPoolExecutor(SYNC_THREADS, thread_name_prefix="sync")
+        self._threads = SyncThreads(SYNC_THREADS)
+        self._under_way = 0
         self._lines: dict[Log, _Line] = {}
         self._ended: asyncio.Future[None] | None = None
 
@@ -95,7 +97,7 @@ class Flusher:
     async def close(self) -> None:
         """Finish what is wanted, then end the threads."""
         await self.settled()
-        self._threads.shutdown(wait=True)
+        self._threads.close()
 
     def _line(self, log: Log) -> _Line:
         line = self._lines.get(log)
@@ -115,19 +117,21 @@ class Flusher:
             self._tell(line, line.log.log_end_offset, line.log.poisoned)
             return
         line.running = True
-        self._threads.submit(self._run, line, flush)
+        self._under_way += 1
+        self._threads.run(partial(self._run, line, flush), under_way=self._under_way)
 
     def _run(self, line: _Line, flush: Flush) -> None:
         """In a sync thread."""
         error: Exception | None = None
         try:
             flush.run()
-        except OSError as failed:
+        except Exception as failed:  # noqa: BLE001 - whatever it was, the log must not be believed, and the loop must hear
             error = failed
         self._loop.call_soon_threadsafe(self._ran, line, flush, error)
 
     def _ran(self, line: _Line, flush: Flush, error: Exception | None) -> None:
         line.running = False
+        self._under_way -= 1
         line.log.finish_flush(flush, error)
         if error is not None and line.log.poisoned is None:
             _log.warning("%s: a flush found no room and will be tried again: %s", line.log.directory, error)

@@ -23,7 +23,7 @@ from .config import BrokerConfig
 from .journal import Journal
 from .partitions import Partitions
 from .topic_decisions import CheckConfigs, Cluster, NewTopic, TopicResult, decide_create_topics
-from .topic_names import CONSUMER_OFFSETS
+from .topic_names import CONSUMER_OFFSETS, TRANSACTION_STATE
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,17 @@ _TOPICS: dict[str, _Names] = {
         "offsets.topic.replication.factor",
         "offsets.topic.segment.bytes",
         (("cleanup.policy", "compact"), ("compression.type", "producer")),
+    ),
+    TRANSACTION_STATE: _Names(
+        "transaction.state.log.num.partitions",
+        "transaction.state.log.replication.factor",
+        "transaction.state.log.segment.bytes",
+        (
+            ("cleanup.policy", "compact"),
+            ("compression.type", "uncompressed"),
+            ("min.insync.replicas", "1"),
+            ("unclean.leader.election.enable", "false"),
+        ),
     ),
 }
 

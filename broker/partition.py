@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable
 
 from ..protocol.errors import ErrorCode, KafkaError
 from ..storage.leader_epochs import LeaderEpochs
-from ..storage.log import AbortedTransaction, Appended, FileSlice, Log, TransactionEnd
+from ..storage.log import AbortedTransaction, Appended, FileSlice, Log, TransactionEnd, Verification
 from .flusher import Done, Flusher
 from .partition_settings import PartitionSettings
 from .produce_validation import header_of_plain_batch, validate
@@ -88,30 +88,32 @@ class Partition:
         """The end of what read_committed consumers may read."""
         return self.log.last_stable_offset
 
-    def append(self, batch: memoryview, *, version: int, now_ms: int) -> Appended:
+    def append(
+        self, batch: memoryview, *, version: int, now_ms: int, verification: Verification | None = None
+    ) -> Appended:
         """Validate and append what a client sent, patching offsets into `batch`; wakes the readers.
 
-        Raises KafkaError with the code for the client.
+        `verification` comes with the first batch of a transaction. Raises KafkaError with the code for the client.
         """
         if self.topic in INTERNAL_TOPICS:
             raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION, f"Cannot append to internal topic {self.topic}")
         log, rules = self.log, self.settings.rules
-        header = header_of_plain_batch(batch, rules, now_ms)
+        header = header_of_plain_batch(batch, rules, now_ms) if verification is None else None
         if header is not None:
             appended = log.append_one(batch, header, leader_epoch=self.leader_epoch, now_ms=now_ms)
         else:
             batch = validate(batch, rules, version=version, partition=self.name, now_ms=now_ms)
-            appended = log.append(batch, leader_epoch=self.leader_epoch, now_ms=now_ms)
+            appended = log.append(batch, leader_epoch=self.leader_epoch, now_ms=now_ms, verification=verification)
         self._appended(appended, len(batch))
         return appended
 
-    def append_own(self, batch: memoryview, *, now_ms: int) -> Appended:
-        """Append a batch that this broker has built itself: a coordinator's records, a transaction's marker.
+    def append_own(self, batch: memoryview, *, now_ms: int, verification: Verification | None = None) -> Appended:
+        """Append a batch that this broker has built itself: a coordinator's records.
 
         It is not validated, and `max.message.bytes` is for clients. Raises KafkaError: KAFKA_STORAGE_ERROR,
         RECORD_LIST_TOO_LARGE (for a segment), and what the log says of producers.
         """
-        appended = self.log.append(batch, leader_epoch=self.leader_epoch, now_ms=now_ms)
+        appended = self.log.append(batch, leader_epoch=self.leader_epoch, now_ms=now_ms, verification=verification)
         self._appended(appended, len(batch))
         return appended
 

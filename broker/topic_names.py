@@ -12,7 +12,8 @@ import re
 MAX_LENGTH = 249
 
 CONSUMER_OFFSETS = "__consumer_offsets"
-INTERNAL_TOPICS = frozenset({CONSUMER_OFFSETS, "__transaction_state", "__share_group_state"})
+TRANSACTION_STATE = "__transaction_state"
+INTERNAL_TOPICS = frozenset({CONSUMER_OFFSETS, TRANSACTION_STATE, "__share_group_state"})
 """Topics of which Kafka's clients know that they are the broker's own."""
 
 CLUSTER_METADATA = "__cluster_metadata"

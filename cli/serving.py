@@ -14,6 +14,7 @@ import time
 from .. import __version__
 from ..broker.app import Broker
 from ..broker.config_loading import LoadedConfig
+from ..broker.garbage import settle
 from ..broker.journal import JournalDamaged
 from ..broker.listeners import as_reached
 from ..storage.checkpoint import CorruptCheckpoint
@@ -42,6 +43,7 @@ async def _run(loaded: LoadedConfig, started_at: float, shows_progress: bool) ->
         log.info("ignored: %s (Kafka's settings, without meaning here)", ", ".join(loaded.without_effect))
     broker = await _start(loaded, LoadingDisplay(sys.stderr if shows_progress else None))
     log.info("%s", _start_line(broker, time.perf_counter() - started_at))
+    settle()
     log.info("in another terminal, type:  %s", _what_to_type(broker))
     await stop.wait()
     log.info("stopping; a second signal ends at once")

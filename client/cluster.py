@@ -247,7 +247,9 @@ class Cluster:
 
     # -- coordinators
 
-    async def coordinator(self, kind: CoordinatorKind, key: str, timeout_s: float | None = None) -> Connection:
+    async def coordinator(
+        self, kind: CoordinatorKind, key: str, timeout_s: float | None = None, *, lane: str = COORDINATOR_LANE
+    ) -> Connection:
         """A connection to the coordinator of a group or a transactional id, found and remembered.
 
         KafkaError when the cluster refuses to name one (GROUP_AUTHORIZATION_FAILED, or COORDINATOR_NOT_AVAILABLE to
@@ -259,7 +261,7 @@ class Cluster:
             try:
                 address = self._coordinators.get((kind, key)) or await self._find_coordinator(kind, key, deadline)
                 self._coordinators[kind, key] = address
-                return await self._pool.at(address, COORDINATOR_LANE)
+                return await self._pool.at(address, lane)
             except (KafkaError, ClientError) as error:
                 attempt += 1
                 self.forget_coordinator(kind, key)

@@ -129,9 +129,9 @@ class Connection(asyncio.BufferedProtocol):
         return self._ended is None
 
     @property
-    def waiting_count(self) -> int:
-        """How many requests have no answer yet."""
-        return len(self._waiters)
+    def is_writable(self) -> bool:
+        """Whether the transport takes more without piling it up; see `drained`."""
+        return self._writable.is_set()
 
     def version_of(self, key: ApiKey, *, at_most: int | None = None) -> int:
         """The highest version that both sides speak; UnsupportedApi when there is none."""
@@ -147,12 +147,14 @@ class Connection(asyncio.BufferedProtocol):
 
     # -- asking
 
-    async def request(self, key: ApiKey, message: Message, *, timeout_s: float | None = None) -> Message:
-        """Send a request in the best common version and wait for its answer.
+    async def request(
+        self, key: ApiKey, message: Message, *, timeout_s: float | None = None, at_most: int | None = None
+    ) -> Message:
+        """Send a request in the best common version (`at_most` this one) and wait for its answer.
 
         Raises ClientError when there is none.  After a cancellation the broker may still do what was asked.
         """
-        return await self._request(key, self.version_of(key), message, timeout_s)
+        return await self._request(key, self.version_of(key, at_most=at_most), message, timeout_s)
 
     def send(
         self, key: ApiKey, version: int, *body: Buffer, timeout_s: float | None = None

@@ -30,3 +30,15 @@ class UnsupportedApi(ClientError):
 
 class ClientClosed(ClientError):
     """The client was closed, or not yet started."""
+
+
+class RecordTooLarge(ClientError):
+    """The record alone is larger than `max_request_size`; it was not sent."""
+
+
+class BufferFull(ClientError):
+    """No room came free within `max_block_ms`; the record was not taken."""
+
+
+class DeliveryTimedOut(ClientError):
+    """A record was not acknowledged within `delivery_timeout_ms`; if it was sent, it may have been written."""

@@ -1,6 +1,9 @@
 """Building record batches: a producer's, and the control batches that a broker writes into a log itself.
 
 A builder collects records encoded, and `build` compresses them, puts the header before them and takes the CRC.
+What a record costs here is what a producer in Python can do: lengths are looked up (`small_varints`), a record is one
+join, a batch another; `append_values` spares those who have many values the call for each.
+
 Offsets are deltas from `base_offset` (0 on the wire from a producer; the log writes the real one); a transaction
 marker is a batch of exactly one control record.  Corresponds to `MemoryRecordsBuilder` of Kafka.
 """
@@ -9,6 +12,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from itertools import islice
 
 from .batch_header import (
     CONTROL_BIT,
@@ -23,7 +27,7 @@ from .batch_header import (
 )
 from .compression import Codec, compress
 from .record_reader import ControlType
-from .varints import varint
+from .varints import SMALL_COUNT, small_varints, varint
 
 NO_PRODUCER_ID = -1
 NO_PRODUCER_EPOCH = -1
@@ -31,6 +35,9 @@ NO_SEQUENCE = -1
 NO_LEADER_EPOCH = -1
 
 _NULL = varint(-1)
+_NO_HEADERS = varint(0)
+_FIXED_BYTES = 3  # of a record with nothing but a value: attributes, no key, no headers
+_ROOM_FOR_HEADER = bytes(RECORD_BATCH_OVERHEAD)
 _CONTROL_KEY = struct.Struct(">hh")  # version, type
 _END_TXN_VALUE = struct.Struct(">hi")  # version, coordinator epoch
 
@@ -72,12 +79,14 @@ class BatchBuilder:
         self.last_offset_delta = -1
         self.base_timestamp = -1
         self.max_timestamp = -1
-        self._records = bytearray()
+        self._small = small_varints()
+        self._parts: list[bytes] = []
+        self._records_bytes = 0
 
     @property
     def size_bytes(self) -> int:
         """The size of the batch with what has been appended so far, before compression."""
-        return RECORD_BATCH_OVERHEAD + len(self._records)
+        return RECORD_BATCH_OVERHEAD + self._records_bytes
 
     def append(
         self,
@@ -95,19 +104,50 @@ class BatchBuilder:
             self.base_timestamp = self.max_timestamp = timestamp
         elif timestamp > self.max_timestamp:
             self.max_timestamp = timestamp
-        self._records += encode_record(timestamp - self.base_timestamp, delta, key, value, headers)
+        record = _encode(self._small, timestamp - self.base_timestamp, delta, key, value, headers)
+        self._parts.append(record)
+        self._records_bytes += len(record)
         self.last_offset_delta = delta
         self.record_count += 1
         return self.base_offset + delta
 
+    def append_values(self, timestamp: int, values: Sequence[bytes], start: int, *, max_size_bytes: int) -> int:
+        """Add records of nothing but a value, from `values[start]` on, until the batch would outgrow `max_size_bytes`.
+
+        Answers the index of the first that was not added; the first is, whatever its size, into an empty batch.
+        """
+        if self.record_count == 0:
+            self.base_timestamp = self.max_timestamp = timestamp
+        self.max_timestamp = max(self.max_timestamp, timestamp)
+        room = max_size_bytes - self.size_bytes
+        delta = first = self.last_offset_delta + 1
+        stamp = varint(timestamp - self.base_timestamp)
+        small = self._small
+        parts: list[bytes] = []
+        for value in islice(values, start, None):
+            size = len(value)
+            number = small[delta] if delta < SMALL_COUNT else varint(delta)
+            length = small[size] if size < SMALL_COUNT else varint(size)
+            body = _FIXED_BYTES + len(stamp) + len(number) + len(length) + size
+            prefix = small[body] if body < SMALL_COUNT else varint(body)
+            room -= body + len(prefix)
+            if room < 0 and delta:
+                break
+            parts += (prefix, b"\0", stamp, number, _NULL, length, value, _NO_HEADERS)
+            delta += 1
+        self._parts.append(b"".join(parts))
+        self._records_bytes += len(self._parts[-1])
+        self.last_offset_delta = delta - 1
+        self.record_count += delta - first
+        return start + delta - first
+
     def build(self) -> bytearray:
         """The whole batch, its CRC right; the caller owns the buffer."""
         if self.codec is Codec.NONE:
-            records: bytes | bytearray = self._records
+            batch = bytearray().join((_ROOM_FOR_HEADER, *self._parts))
         else:
-            records = compress(self.codec, self._records, self.compression_level)
-        batch = bytearray(RECORD_BATCH_OVERHEAD)
-        batch += records
+            compressed = compress(self.codec, b"".join(self._parts), self.compression_level)
+            batch = bytearray().join((_ROOM_FOR_HEADER, compressed))
         self._write_header(batch)
         patch_crc(batch, 0, len(batch))
         return batch
@@ -140,16 +180,42 @@ def encode_record(
     headers: Sequence[tuple[str, bytes | None]] = (),
 ) -> bytes:
     """One record as it lies in a batch, its length first."""
-    parts = [b"\0", varint(timestamp_delta), varint(offset_delta)]
-    parts += (_NULL,) if key is None else (varint(len(key)), key)
-    parts += (_NULL,) if value is None else (varint(len(value)), value)
-    parts.append(varint(len(headers)))
+    return _encode(small_varints(), timestamp_delta, offset_delta, key, value, headers)
+
+
+def _encode(
+    small: Sequence[bytes],
+    timestamp_delta: int,
+    offset_delta: int,
+    key: bytes | None,
+    value: bytes | None,
+    headers: Sequence[tuple[str, bytes | None]],
+) -> bytes:
+    stamp = small[timestamp_delta] if 0 <= timestamp_delta < SMALL_COUNT else varint(timestamp_delta)
+    number = small[offset_delta] if offset_delta < SMALL_COUNT else varint(offset_delta)
+    if key is None:
+        key, key_bytes, key_size = b"", 0, _NULL
+    else:
+        key_bytes = len(key)
+        key_size = small[key_bytes] if key_bytes < SMALL_COUNT else varint(key_bytes)
+    if value is None:
+        value, value_bytes, value_size = b"", 0, _NULL
+    else:
+        value_bytes = len(value)
+        value_size = small[value_bytes] if value_bytes < SMALL_COUNT else varint(value_bytes)
+    tail = _headers(headers) if headers else _NO_HEADERS
+    body = 1 + len(stamp) + len(number) + len(key_size) + key_bytes + len(value_size) + value_bytes + len(tail)
+    prefix = small[body] if body < SMALL_COUNT else varint(body)
+    return b"".join((prefix, b"\0", stamp, number, key_size, key, value_size, value, tail))
+
+
+def _headers(headers: Sequence[tuple[str, bytes | None]]) -> bytes:
+    parts = [varint(len(headers))]
     for name, content in headers:
         encoded = name.encode("utf-8", "surrogateescape")
         parts += (varint(len(encoded)), encoded)
         parts += (_NULL,) if content is None else (varint(len(content)), content)
-    body = b"".join(parts)
-    return varint(len(body)) + body
+    return b"".join(parts)
 
 
 def build_end_txn_marker(

@@ -42,6 +42,7 @@ MAGIC_POSITION = 16
 CRC_POSITION = 17
 ATTRIBUTES_POSITION = 21
 MAX_TIMESTAMP_POSITION = 35
+PRODUCER_POSITION = 43
 CURRENT_MAGIC = 2
 
 HEADER = struct.Struct(">qiibIhiqqqhii")
@@ -51,6 +52,7 @@ _LEADER_EPOCH = struct.Struct(">i")
 _CRC = struct.Struct(">I")
 _ATTRIBUTES = struct.Struct(">h")
 _MAX_TIMESTAMP = struct.Struct(">q")
+_PRODUCER = struct.Struct(">qhi")  # id, epoch, base sequence
 
 CODEC_MASK = 0x07
 TIMESTAMP_TYPE_BIT = 0x08
@@ -197,6 +199,14 @@ def patch_create_time(buffer: WritableBuffer, position: int, size_bytes: int, ma
 def patch_max_timestamp(buffer: WritableBuffer, position: int, size_bytes: int, max_timestamp: int) -> None:
     """Write the largest timestamp, in place, and take the CRC anew."""
     _MAX_TIMESTAMP.pack_into(buffer, position + MAX_TIMESTAMP_POSITION, max_timestamp)
+    patch_crc(buffer, position, size_bytes)
+
+
+def patch_producer(
+    buffer: WritableBuffer, position: int, size_bytes: int, *, producer_id: int, epoch: int, base_sequence: int
+) -> None:
+    """Write which producer's batch it is and where it stands in its sequence, in place, and take the CRC anew."""
+    _PRODUCER.pack_into(buffer, position + PRODUCER_POSITION, producer_id, epoch, base_sequence)
     patch_crc(buffer, position, size_bytes)
 
 

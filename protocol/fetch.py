@@ -53,7 +53,7 @@ _ABORTED = struct.Struct(">qq")
 _RESPONSE_V7 = struct.Struct(">ihi")  # throttle time, error code, session id
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class FetchPartition:
     """What a consumer (or, with a replica id, a follower) wants of one partition."""
 

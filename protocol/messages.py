@@ -57,8 +57,7 @@ __all__ = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class RequestHeader:
+class RequestHeader(NamedTuple):
     """What precedes a request's body, which begins at `body_position` of the frame."""
 
     api_key: int

@@ -63,7 +63,10 @@ class ProduceRequest:
 
 @dataclass(slots=True)
 class ProduceAnswer:
-    """What one partition is told. `record_errors` pairs the index of a record in its batch with a message."""
+    """What one partition is told. `record_errors` pairs the index of a record in its batch with a message.
+
+    `current_leader` is (leader id, leader epoch), which only others than this broker tell.
+    """
 
     index: int
     error: ErrorCode = ErrorCode.NONE
@@ -72,6 +75,7 @@ class ProduceAnswer:
     log_start_offset: int = -1
     message: str | None = None
     record_errors: list[tuple[int, str | None]] = field(default_factory=list)
+    current_leader: tuple[int, int] | None = None
 
 
 def read_request(frame: Frame, position: int, version: int) -> ProduceRequest:

@@ -28,7 +28,7 @@ from .compression import Codec, decompress
 from .errors import MalformedMessage
 from .varints import ONE_BYTE, read_varint, read_varlong
 
-_MIN_RECORD_BYTES = 7  # seven fields, a byte each
+MIN_RECORD_BYTES = 7  # seven fields, a byte each
 _CONTROL_KEY = struct.Struct(">hh")  # version, type
 _END_TXN_VALUE = struct.Struct(">hi")  # version, coordinator epoch
 
@@ -79,7 +79,7 @@ def iter_records(buffer: Buffer, position: int = 0, *, max_decompressed_bytes: i
 
 def iter_unfolded(data: bytes, header: BatchHeader) -> Iterator[Record]:
     """The records of a batch whose records are unfolded already; as `iter_records`."""
-    if header.record_count > len(data) // _MIN_RECORD_BYTES:
+    if header.record_count > len(data) // MIN_RECORD_BYTES:
         raise MalformedMessage(f"{header.record_count} records do not fit into {len(data)} bytes")
     return _iterate(data, header)
 
@@ -161,13 +161,14 @@ def _read_record(data: bytes, position: int, base_offset: int, base_timestamp: i
     if size >= 0:
         value = data[position : position + size]
         position += size
-    headers, position = _read_headers(data, position) if data[position] else ([], position + 1)
+    headers, position = read_headers(data, position) if data[position] else ([], position + 1)
     if position != end:
         raise MalformedMessage(f"a record of {length} bytes ends {position - end} bytes off")
     return Record(base_offset + offset_delta, base_timestamp + timestamp_delta, key, value, headers), position
 
 
-def _read_headers(data: bytes, position: int) -> tuple[Headers, int]:
+def read_headers(data: bytes, position: int) -> tuple[Headers, int]:
+    """The headers of a record, and the position behind them; IndexError or MalformedMessage where there are none."""
     count, position = read_varint(data, position)
     if not 0 <= count <= (len(data) - position) // 2:
         raise MalformedMessage(f"a record counts {count} headers")

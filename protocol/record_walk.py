@@ -8,6 +8,13 @@ from __future__ import annotations
 
 from .varints import read_varint, read_varlong
 
+RUN_AT_LEAST = 8
+"""A run of fewer records than this is not worth the slices that find it."""
+LONGEST_RUN = 4096
+TRIED_EVERY = 128
+"""Where sizes differ, a run is looked for once in so many records."""
+_ODD, _EVEN = bytes(range(1, 256, 2)), bytes(range(0, 256, 2))
+
 
 def walk_records(data: bytes, position: int, count: int) -> tuple[int, int, int]:
     """Follow `count` records that begin at `position`: the position behind them, the largest timestamp delta from 0 on (-1:
@@ -15,31 +22,66 @@ def walk_records(data: bytes, position: int, count: int) -> tuple[int, int, int]
 
     IndexError where there are fewer. The one loop over records that every batch pays for, so it is written for speed: a
     record begins with its size and, behind its attributes byte, its timestamp delta, both zigzag varints, mostly of one or
-    two bytes. Deltas are compared as they are encoded: an even number is twice a delta that is not negative.
+    two bytes. Deltas are compared as they are encoded: an even number is twice a delta that is not negative. Records of one
+    size, one behind the other, are stepped over together.
     """
-    largest, start = -2, position
-    for _ in range(count):
-        start = position
-        size = data[position]
-        position += 1
-        if size >= 0x80:
-            byte = data[position]
+    largest, start, singly = -2, position, 1
+    while True:
+        for _ in range(min(singly, count)):
+            start = position
+            size = data[position]
             position += 1
-            size = size & 0x7F | (byte & 0x7F) << 7
-            if byte >= 0x80:
-                size, position = _longer_varint(data, position, size)
-        if size & 1:
-            raise IndexError("a record has a negative size")
-        delta = data[position + 1]
-        if delta >= 0x80:
-            byte = data[position + 2]
-            delta = delta & 0x7F | (byte & 0x7F) << 7
-            if byte >= 0x80:
-                delta, _ = _longer_varint(data, position + 3, delta)
-        if delta > largest and not delta & 1:
-            largest = delta
-        position += size >> 1
-    return position, largest >> 1, start
+            if size >= 0x80:
+                byte = data[position]
+                position += 1
+                size = size & 0x7F | (byte & 0x7F) << 7
+                if byte >= 0x80:
+                    size, position = _longer_varint(data, position, size)
+            if size & 1:
+                raise IndexError("a record has a negative size")
+            delta = data[position + 1]
+            if delta >= 0x80:
+                byte = data[position + 2]
+                delta = delta & 0x7F | (byte & 0x7F) << 7
+                if byte >= 0x80:
+                    delta, _ = _longer_varint(data, position + 3, delta)
+            if delta > largest and not delta & 1:
+                largest = delta
+            position += size >> 1
+        count -= singly
+        if count <= 0:
+            return position, largest >> 1, start
+        stride = position - start
+        length, of_run = _run(data, position, stride, stride - (size >> 1), min(count, LONGEST_RUN))
+        count -= length
+        if length:
+            start, position = position + (length - 1) * stride, position + length * stride
+            largest = max(largest, of_run)
+        singly = 1 if length else TRIED_EVERY
+
+
+def _run(data: bytes, position: int, stride: int, head: int, limit: int) -> tuple[int, int]:
+    """How many records from `position` on are as large as the one before, up to `limit`, and their largest encoded delta.
+
+    That one has `stride` bytes, `head` of them its size. (0, -2) where there are too few, or their deltas are not alike.
+    """
+    length = min(limit, (len(data) - position) // stride)
+    if length < RUN_AT_LEAST or stride - head < 3:  # no record is so small
+        return 0, -2
+    for at in range(head):
+        column = data[position + at : position + length * stride : stride]
+        length = len(column) - len(column.lstrip(data[position - stride + at : position - stride + at + 1]))
+        if length < RUN_AT_LEAST:
+            return 0, -2
+    first = data[position + head + 1 : position + length * stride : stride]
+    if max(first) < 0x80:
+        even = first.translate(None, _ODD)
+        return length, max(even) if even else -2
+    second = data[position + head + 2 : position + length * stride : stride]
+    if min(first) < 0x80 or max(second) >= 0x80 or first.translate(None, _EVEN):
+        return 0, -2
+    high, low = max(zip(second, first, strict=True))
+    return length, low & 0x7F | high << 7
 
 
 def offset_delta(data: bytes, position: int) -> int:

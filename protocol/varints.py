@@ -7,6 +7,8 @@ drop them.  Reading past the end is an IndexError here, which the reader of reco
 
 from __future__ import annotations
 
+from functools import cache
+
 from .errors import MalformedMessage
 
 Buffer = bytes | bytearray | memoryview
@@ -67,3 +69,13 @@ def varint(value: int) -> bytes:
 
 
 _ONE_BYTE_ENCODED = [bytes((value,)) for value in range(0x80)]
+
+SMALL_COUNT = 8192
+"""From here on a varint that is not negative has three bytes."""
+
+
+@cache
+def small_varints() -> tuple[bytes, ...]:
+    """The varints of 0 to 8191, by number, made at the first call: who builds many records looks them up."""
+    one_byte = tuple(_ONE_BYTE_ENCODED[value] for value in range(0, 0x80, 2))
+    return one_byte + tuple(bytes((value & 0x7F | 0x80, value >> 7)) for value in range(0x80, 2 * SMALL_COUNT, 2))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..protocol.errors import ErrorCode, KafkaError
 from .files import File, FileClosed
 
 
-@dataclass(frozen=True, slots=True)
-class FileSlice:
+class FileSlice(NamedTuple):
     """A run of a segment's file that begins with a whole batch and may end inside one.
 
     Stays good while its segment is being deleted, until the file is removed; reading says

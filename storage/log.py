@@ -302,6 +302,7 @@ class Log:
         else:
             self._write_abort(batch, aborted)
         self._apply(intake, leader_epoch, plan)
+        self.producers.verifications.forget(end.producer_id)  # what it was to let in would open another
         return Appended(intake.last_offset, intake.last_offset, self.log_start_offset, False, intake.log_append_time)
 
     def _write_abort(self, batch: bytearray, aborted: AbortedTransaction) -> None:

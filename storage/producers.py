@@ -201,7 +201,7 @@ class ProducerStates:
     def _set(self, producer_id: int, after: Producer) -> None:
         before = self._producers.get(producer_id, UNKNOWN)
         self._producers[producer_id] = after
-        if len(self.verifications):
+        if after.txn_first_offset != NO_OFFSET and len(self.verifications):
             self.verifications.forget(producer_id)
         if before.txn_first_offset != after.txn_first_offset:
             self._open.pop(before.txn_first_offset, None)

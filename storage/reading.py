@@ -8,7 +8,7 @@ All of it may run in any thread.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..protocol.record_reader import iter_records
 from .batches import Located, Place
@@ -24,8 +24,7 @@ MAX_DECOMPRESSED_BYTES = 2**31 - 1
 NO_TIMESTAMP = -1
 
 
-@dataclass(frozen=True, slots=True)
-class ReadRequest:
+class ReadRequest(NamedTuple):
     """Records from `offset` on, in front of the batch that holds `end_offset`."""
 
     offset: int

@@ -24,12 +24,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from crc32c import crc32c
 
 from ..protocol.batch_header import BatchHeader
 from .batches import SCAN_CHUNK_BYTES, Located, Place, iter_headers, walk_to
-from .config import LogConfig
+from .config import NEVER, LogConfig
 from .file_slice import FileSlice
 from .files import Data, Files, is_disk_full
 from .index import OffsetIndex, OffsetPosition, TimeIndex, TimestampOffset
@@ -41,7 +42,17 @@ __all__ = ("FileSlice", "Segment")
 
 MAX_RELATIVE_OFFSET = 2**31 - 1
 NO_TIMESTAMP = -1
+NO_OFFSET = -1
 FILES_OF_A_SEGMENT = (Kind.OFFSET_INDEX, Kind.TIME_INDEX, Kind.TXN_INDEX, Kind.LOG)  # the log last
+
+
+class _RollLimits(NamedTuple):
+    """Beyond which numbers an append belongs into a new segment, under one config: see `should_roll`."""
+
+    config: LogConfig
+    last_offset: int
+    timestamp: int  # from the first batch's on
+    now_ms: int  # where that has none: from when the segment was made on
 
 
 class Segment:
@@ -55,6 +66,7 @@ class Segment:
         "_files",
         "_first_timestamp",
         "_largest",
+        "_limits",
         "_mark",
         "_txn_index",
         "base_offset",
@@ -97,6 +109,7 @@ class Segment:
         self._txn_index: TransactionIndex | None = None  # made when it is asked for: most logs have no transactions
         self._bytes_since_index = 0
         self._first_timestamp: int | None = None
+        self._limits: _RollLimits | None = None  # forgotten with whatever it was taken from
         self._largest: TimestampOffset | None = None
 
     def __repr__(self) -> str:
@@ -172,7 +185,7 @@ class Segment:
         position = self.end[1]
         largest = self._largest or self.largest_timestamp
         if not position:
-            self._first_timestamp = max_timestamp
+            self._first_timestamp, self._limits = max_timestamp, None
         if max_timestamp > largest.timestamp:
             self._largest = largest = TimestampOffset(max_timestamp, last_offset)
         if self._bytes_since_index > interval_bytes:
@@ -183,7 +196,7 @@ class Segment:
     def _add_index_entries(self, last_offset: int, position: int, largest: TimestampOffset) -> None:
         self.offset_index.append(last_offset, position)
         self.time_index.append(largest.timestamp, largest.offset)
-        self._bytes_since_index = 0
+        self._bytes_since_index, self._limits = 0, None
         if self.offset_index.wants_write:
             self.try_write_indexes()
 
@@ -194,14 +207,26 @@ class Segment:
         size_bytes = self.end[1]
         if not size_bytes:
             return False
+        limits = self._limits
+        if limits is None or limits.config is not config:
+            limits = self._limits = self._roll_limits(config)
         return (
             size_bytes > config.segment_bytes - added_bytes
-            or last_offset - self.base_offset > MAX_RELATIVE_OFFSET
-            or self._age_ms(max_timestamp, now_ms)
-            > config.roll_ms - (config.segment_jitter_ms and self._jitter_ms(config))
-            or self.offset_index.is_full(config.segment_index_bytes)
-            or self.time_index.is_full(config.segment_index_bytes)
+            or last_offset > limits.last_offset
+            or max_timestamp > limits.timestamp
+            or now_ms > limits.now_ms
         )
+
+    def _roll_limits(self, config: LogConfig) -> _RollLimits:
+        """What does not change from append to append. A full index is an offset that every append is beyond."""
+        max_bytes = config.segment_index_bytes
+        is_full = self.offset_index.is_full(max_bytes) or self.time_index.is_full(max_bytes)
+        last_offset = NO_OFFSET if is_full else self.base_offset + MAX_RELATIVE_OFFSET
+        age_ms = config.roll_ms - self._jitter_ms(config)
+        first_timestamp = self.first_timestamp()
+        if first_timestamp >= 0:
+            return _RollLimits(config, last_offset, timestamp=first_timestamp + age_ms, now_ms=NEVER)
+        return _RollLimits(config, last_offset, timestamp=NEVER, now_ms=self.created_ms + age_ms)
 
     def _jitter_ms(self, config: LogConfig) -> int:
         """How much earlier than `segment.ms` this segment rolls, so that not all partitions do at once.
@@ -212,13 +237,6 @@ class Segment:
         if limit_ms <= 0:
             return 0
         return crc32c(f"{os.path.basename(self._directory)} {self.base_offset}".encode()) % limit_ms
-
-    def _age_ms(self, max_timestamp: int, now_ms: int) -> int:
-        """From the first batch's timestamp to the newest's; the time since it was made when there is none."""
-        first_timestamp = self.first_timestamp()
-        if first_timestamp >= 0:
-            return max_timestamp - first_timestamp
-        return now_ms - self.created_ms
 
     def first_timestamp(self) -> int:
         """The largest timestamp of the first batch, -1 for none (any thread; may wait)."""
@@ -306,7 +324,7 @@ class Segment:
 
         The bytes stay; `note` takes them into account again.
         """
-        self.recent, self._bytes_since_index = None, 0
+        self.recent, self._bytes_since_index, self._limits = None, 0, None
         if not position:
             self.offset_index.reset()
             self.time_index.reset()
@@ -408,7 +426,7 @@ class Segment:
         self.txn_index.truncate(place.base_offset)
         self.log.truncate(place.position)
         self.end = (place.base_offset, place.position)
-        self._bytes_since_index = 0
+        self._bytes_since_index, self._limits = 0, None
         if not place.position:
             self._first_timestamp = None
         if self.load_tail() is None:

@@ -1,10 +1,7 @@
 """FindCoordinator: which node to ask about a group or a transactional id. A cluster of one node has one answer.
 
-Whoever looks for a group's coordinator needs the topic of offsets: the first one has it made (`internal_topics`).
-
-A transactional id is given this node too, although transactions do not exist here yet: the node then refuses
-InitProducerId with UNSUPPORTED_VERSION, which clients take for final, where most of them ask again and again for a
-coordinator that cannot be found. Share groups are refused as Kafka does where they are switched off.
+Whoever looks for a coordinator needs the topic that it keeps its state in: the first one has it made (`internal_topics`).
+Share groups are refused as Kafka does where they are switched off.
 """
 
 from __future__ import annotations
@@ -14,7 +11,7 @@ from typing import TYPE_CHECKING
 from ...protocol.apis import ApiKey
 from ...protocol.errors import ErrorCode, KafkaError
 from ...protocol.messages import Message
-from ..topic_names import CONSUMER_OFFSETS
+from ..topic_names import CONSUMER_OFFSETS, TRANSACTION_STATE
 from .context import Handler, RequestContext
 
 if TYPE_CHECKING:
@@ -23,6 +20,7 @@ if TYPE_CHECKING:
 KEYS_FROM = 4
 """Several keys at once from this version on."""
 GROUP, TRANSACTION = 0, 1
+TOPICS = {GROUP: CONSUMER_OFFSETS, TRANSACTION: TRANSACTION_STATE}
 NO_NODE = -1
 MALFORMED = (
     "This most likely occurs because of a request being malformed by the client library or the message was sent to an "
@@ -41,13 +39,13 @@ async def find_coordinator(broker: Broker, context: RequestContext, request: Mes
 
 
 async def _coordinator(broker: Broker, context: RequestContext, request: Message) -> Message:
-    if request.key_type not in (GROUP, TRANSACTION):
+    topic = TOPICS.get(request.key_type)
+    if topic is None:
         return _nobody(ErrorCode.INVALID_REQUEST, MALFORMED)
-    if request.key_type == GROUP:
-        try:
-            await broker.internal_topics.ensure(CONSUMER_OFFSETS)
-        except KafkaError as refusal:
-            return _nobody(refusal.code, refusal.message)
+    try:
+        await broker.internal_topics.ensure(topic)
+    except KafkaError as refusal:
+        return _nobody(refusal.code, refusal.message)
     address = broker.advertised(context)
     return Message(
         error_code=ErrorCode.NONE,

@@ -4,12 +4,17 @@ The hot path. The request is read in place, each batch is validated and written 
 made at once (acks=1) or when the sync that covers the last of its partitions is done (acks=all). The request is decided
 when it is appended: the connection goes on to the next while the sync is under way (`Reply.let_next_begin`).
 
+A batch that begins a transaction in its partition must be known to the transaction's coordinator first
+(`produce_verification`). That takes a while only when something has to be written down; the request then keeps a copy of
+itself, and the connection waits with it, so that batches stay in their order.
+
 acks=0 has no answer to carry an error: as in Kafka the connection is closed instead, so that the client looks again.
 A partition that is named twice in one request is written once, with what came last (Kafka's map of partitions).
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from functools import partial
 from typing import TYPE_CHECKING
@@ -27,6 +32,7 @@ from ...protocol.produce import (
 )
 from ..produce_validation import RecordsRefused, is_transactional
 from ..replies import framed
+from .produce_verification import Unverified, Verified, to_verify, verify
 
 if TYPE_CHECKING:
     from ...storage.log import Appended
@@ -46,6 +52,8 @@ TELL_LOG_START = frozenset(
 )
 """Refusals that in Kafka come from inside the log, whose answers carry its start."""
 
+NONE_VERIFIED: Verified = {}
+
 Topics = list[tuple[TopicKey, list[ProduceAnswer]]]
 
 log = logging.getLogger(__name__)
@@ -55,13 +63,24 @@ def serve(broker: Broker, header: RequestHeader, frame: memoryview, reply: Reply
     """Serve one Produce request and return it; completes `reply` now, or when its records are on the disk."""
     request = read_request(frame, header.body_position, header.api_version)
     produce = _Produce(broker, header, request.acks, reply)
+    deadline = reply.begun_at + request.timeout_ms / 1000
     refused = _refused_as_a_whole(request, frame)
-    if refused is None:
-        produce.append(request, frame)
-    else:
+    if refused is not None:
         produce.refuse(request, refused)
-    produce.finish(reply.begun_at + request.timeout_ms / 1000)
+    elif request.transactional_id is not None and (unverified := to_verify(broker, request, frame, header.api_version)):
+        copy = memoryview(bytearray(frame))  # the buffer is the next request's by then
+        task = asyncio.ensure_future(produce.append_verified(request, copy, unverified, deadline))
+        broker.server.dispatcher.own(task)
+        reply.abandoned = partial(_cancel, task)
+        return request
+    else:
+        produce.append(request, frame, NONE_VERIFIED)
+    produce.finish(deadline)
     return request
+
+
+def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
 
 
 class _Produce:
@@ -84,22 +103,40 @@ class _Produce:
             (topic, [ProduceAnswer(each.index, code) for each in partitions]) for topic, partitions in request.topics
         ]
 
-    def append(self, request: ProduceRequest, frame: memoryview) -> None:
+    async def append_verified(
+        self, request: ProduceRequest, frame: memoryview, unverified: list[Unverified], deadline: float
+    ) -> None:
+        """Append what the transaction's coordinator lets pass."""
+        try:
+            assert request.transactional_id is not None
+            verified = await verify(self._broker, request.transactional_id, unverified, self._header.api_version)
+            self.append(request, frame, verified)
+            self.finish(deadline)
+        except Exception:
+            log.exception("a Produce of %r failed in the broker", request.transactional_id)
+            self._reply.close("Produce failed in the broker")
+
+    def append(self, request: ProduceRequest, frame: memoryview, verified: Verified) -> None:
         """Append to each partition, in the order of the request."""
         now_ms = self._broker.clock.now_ms()
         for topic, partitions in _last_of_each(request.topics):
-            answers = [self._append_one(topic, each, frame, now_ms) for each in partitions]
+            answers = [self._append_one(topic, each, frame, now_ms, verified) for each in partitions]
             if answers:
                 self._topics.append((topic, answers))
 
-    def _append_one(self, topic: TopicKey, sent: PartitionRecords, frame: memoryview, now_ms: int) -> ProduceAnswer:
+    def _append_one(
+        self, topic: TopicKey, sent: PartitionRecords, frame: memoryview, now_ms: int, verified: Verified
+    ) -> ProduceAnswer:
         version = self._header.api_version
         partition = self._broker.partitions.find(topic, sent.index)
         if partition is None:
             return ProduceAnswer(sent.index, self._broker.partitions.why_missing(topic, sent.index))
         batch = frame[sent.start : sent.end] if sent.start >= 0 else frame[:0]
+        verification = verified.get(partition) if verified else None
+        if isinstance(verification, KafkaError):
+            return ProduceAnswer(sent.index, verification.code, message=verification.message or None)
         try:
-            appended = partition.append(batch, version=version, now_ms=now_ms)
+            appended = partition.append(batch, version=version, now_ms=now_ms, verification=verification)
         except KafkaError as error:
             return refusal(sent.index, error, partition)
         except Exception:
@@ -162,18 +199,14 @@ def _last_of_each(
 
 
 def _refused_as_a_whole(request: ProduceRequest, frame: memoryview) -> ErrorCode | None:
-    """The error that every partition gets, if the request cannot be served at all.
-
-    Transactions do not exist here yet: a transactional batch without a transactional id is answered as Kafka does, one with
-    an id as by a coordinator that knows of no such transaction.
-    """
+    """The error that every partition gets, if the request cannot be served at all."""
     if request.acks not in (ACKS_ALL, ACKS_NONE, ACKS_LEADER):
         return ErrorCode.INVALID_REQUIRED_ACKS
+    if request.transactional_id is not None:
+        return None
     sent = (each for _, partitions in request.topics for each in partitions if each.start >= 0)
     if any(is_transactional(frame, each.start, each.end) for each in sent):
-        if request.transactional_id is None:
-            return ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
-        return ErrorCode.INVALID_TXN_STATE
+        return ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
     return None
 
 

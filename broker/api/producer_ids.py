@@ -1,10 +1,4 @@
-"""InitProducerId: an id for an idempotent producer.
-
-Transactions do not exist here yet. A producer with a transactional id is told UNSUPPORTED_VERSION, with which Kafka,
-too, answers requests of a feature that is switched off: clients take it for final. COORDINATOR_NOT_AVAILABLE or
-NOT_COORDINATOR would be the answers of a broker that has no coordinator at the moment, and clients would look for one
-until they time out.
-"""
+"""InitProducerId: an id for an idempotent producer; for a transactional one its id, and an epoch that fences all before it."""
 
 from __future__ import annotations
 
@@ -13,7 +7,9 @@ from typing import TYPE_CHECKING
 from ...protocol.apis import ApiKey
 from ...protocol.errors import ErrorCode, KafkaError
 from ...protocol.messages import Message
+from ..coordinators.transactions.deciding import ProducerIdAndEpoch
 from .context import Handler, RequestContext
+from .transactions import fenced_as
 
 if TYPE_CHECKING:
     from ..app import Broker
@@ -21,31 +17,29 @@ if TYPE_CHECKING:
 NO_ID = -1
 NO_EPOCH = -1
 FIRST_EPOCH = 0
+FENCED_FROM = 4
+"""PRODUCER_FENCED is known from this version on."""
 
 
 async def init_producer_id(broker: Broker, context: RequestContext, request: Message) -> Message:
-    """A new id with epoch 0, also for a producer that says it has one: without transactions it need not keep it."""
+    """Without a transactional id always a new producer id with epoch 0, also for a producer that says it has one."""
     try:
-        _check(broker, request)
-        producer_id = await broker.producer_ids.take()
+        producer_id, epoch = await _init(broker, request)
     except KafkaError as refusal:
-        return Message(error_code=refusal.code, producer_id=NO_ID, producer_epoch=NO_EPOCH)
-    return Message(error_code=ErrorCode.NONE, producer_id=producer_id, producer_epoch=FIRST_EPOCH)
+        code = fenced_as(refusal.code, context.api_version, known_from=FENCED_FROM)
+        return Message(error_code=code, producer_id=NO_ID, producer_epoch=NO_EPOCH)
+    return Message(error_code=ErrorCode.NONE, producer_id=producer_id, producer_epoch=epoch)
 
 
-def _check(broker: Broker, request: Message) -> None:
-    """Kafka's checks, in its order."""
+async def _init(broker: Broker, request: Message) -> ProducerIdAndEpoch:
     if (request.producer_id == NO_ID) != (request.producer_epoch == NO_EPOCH):
         raise KafkaError(ErrorCode.INVALID_REQUEST, "a producer id comes with its epoch, or neither comes")
     if request.transactional_id is None:
-        return
-    if not request.transactional_id:
-        raise KafkaError(ErrorCode.INVALID_REQUEST, "a transactional id must not be empty")
-    if not 0 < request.transaction_timeout_ms <= broker.config.whole("transaction.max.timeout.ms"):
-        raise KafkaError(
-            ErrorCode.INVALID_TRANSACTION_TIMEOUT, f"a timeout of {request.transaction_timeout_ms} ms is not allowed"
-        )
-    raise KafkaError(ErrorCode.UNSUPPORTED_VERSION, "transactions are not supported yet")
+        return ProducerIdAndEpoch(await broker.producer_ids.take(), FIRST_EPOCH)
+    expected = ProducerIdAndEpoch(request.producer_id, request.producer_epoch) if request.producer_id != NO_ID else None
+    return await broker.transactions.init_producer_id(
+        request.transactional_id, request.transaction_timeout_ms, expected
+    )
 
 
 HANDLERS: dict[ApiKey, Handler] = {ApiKey.INIT_PRODUCER_ID: init_producer_id}

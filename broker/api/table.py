@@ -28,6 +28,9 @@ from . import (
     replicas,
     topic_partitions,
     topics,
+    transactions,
+    transactions_admin,
+    txn_offset_commit,
 )
 from .context import Handler
 
@@ -56,6 +59,9 @@ _FAMILIES = (
     replicas,
     topic_partitions,
     topics,
+    transactions,
+    transactions_admin,
+    txn_offset_commit,
 )
 
 HANDLERS: dict[ApiKey, Handler] = reduce(lambda all_, family: all_ | family.HANDLERS, _FAMILIES, {})

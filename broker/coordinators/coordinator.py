@@ -30,6 +30,7 @@ from uuid import UUID
 from ...protocol.compression import Codec
 from ...protocol.errors import ErrorCode, KafkaError
 from ...protocol.messages import Message
+from ...storage.log import Verification
 from ..catalog import Catalog, CatalogListener, Topic
 from ..clock import Clock
 from ..topic_names import CONSUMER_OFFSETS
@@ -43,6 +44,7 @@ from .group import Group, GroupState, Waiter
 from .group_records import NO_TIME_MS, NO_TOPIC_ID, Committed, GroupRecord, GroupStored, OffsetCommitted, OffsetRemoved
 from .groups_machine import GroupsMachine
 from .offsets import everything_of, expire, of_deleted_topic
+from .runtime.machine import TransactionalProducer
 from .runtime.runtime import CoordinatorRuntime, FindPartition
 from .runtime.shard import Shard
 from .settings import CoordinatorSettings
@@ -290,10 +292,20 @@ class GroupCoordinator(CatalogListener):
         except TimeoutError:
             raise KafkaError(ErrorCode.REQUEST_TIMED_OUT, "the disk has not answered in time") from None
 
-    async def commit(self, group_id: str, records: Sequence[OffsetCommitted]) -> None:
-        """As `write`; the group is there then, if it was not: offsets may be kept for one that has no members."""
+    async def commit(
+        self,
+        group_id: str,
+        records: Sequence[OffsetCommitted],
+        *,
+        producer: TransactionalProducer | None = None,
+        verification: Verification | None = None,
+    ) -> None:
+        """As `write`; the group is there then, if it was not: offsets may be kept for one that has no members.
+
+        With a `producer` they are part of its transaction (see `Shard.write`).
+        """
         shard = self.shard_of(group_id)
-        end_offset = shard.write(records)
+        end_offset = shard.write(records, producer=producer, verification=verification)
         if group_id not in shard.machine.groups and group_id not in shard.machine.state.consumers:
             shard.machine.groups[group_id] = Group(group_id, self._clock.now_ms())
         await self.durable(shard, end_offset)

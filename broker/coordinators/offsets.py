@@ -60,6 +60,18 @@ def check_commit(group: Group | None, request: Message, *, api_version: int) -> 
     return code
 
 
+def check_txn_commit(group: Group | None, member_id: str, instance_id: str | None, generation: int) -> ErrorCode:
+    """Whether a TxnOffsetCommit may be taken; NONE, or why not.
+
+    A producer that does not say which member it commits for is taken at its word: it fences by its transactional id.
+    """
+    if group is None:
+        return ErrorCode.NONE if generation < 0 else ErrorCode.ILLEGAL_GENERATION
+    if generation < 0 and (group.state is GroupState.EMPTY or (member_id == NO_MEMBER_ID and instance_id is None)):
+        return ErrorCode.NONE
+    return check_generation(group, member_id, instance_id, generation)
+
+
 # --- expiry
 
 

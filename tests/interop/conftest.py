@@ -19,6 +19,7 @@ import pytest
 from interop.topics import create_topic, delete_topics
 from support.apache_kafka import ApacheKafka, why_java_is_absent
 from support.broker import BrokerProcess
+from support.java_tools import JavaTools
 
 GIVEN = os.environ.get("OTTLA_TEST_BOOTSTRAP", "")
 APACHE_KAFKA = "apache-kafka"
@@ -77,6 +78,13 @@ def own_broker(tmp_path: Path) -> Iterator[Callable[..., StartedBroker]]:
             return stack.enter_context(_new_broker(tmp_path / "broker", settings or {}))
 
         yield start
+
+
+@pytest.fixture(scope="session")
+def tools() -> Iterator[JavaTools]:
+    """Apache Kafka's command-line tools, all in one Java machine."""
+    with JavaTools() as running:
+        yield running
 
 
 @pytest.fixture

@@ -7,7 +7,9 @@ from ottla.protocol.records import (
     ControlType,
     TimestampType,
     build_end_txn_marker,
+    crc_is_valid,
     iter_records,
+    patch_producer,
     read_header,
 )
 
@@ -75,3 +77,35 @@ def test_only_an_end_has_a_marker_that_ends():
         build_end_txn_marker(
             ControlType.LEADER_CHANGE, timestamp=0, producer_id=1, producer_epoch=0, coordinator_epoch=0
         )
+
+
+def test_many_values_at_once_are_the_batch_that_one_by_one_makes():
+    values = [b"v" * size for size in (0, 1, 63, 64, 100, 8191, 8192, 9000) * 40]
+    together, one_by_one = BatchBuilder(), BatchBuilder()
+    for builder in (together, one_by_one):
+        builder.append(1000, b"first", b"x")
+    assert together.append_values(1007, values, 0, max_size_bytes=10**9) == len(values)
+    for value in values:
+        one_by_one.append(1007, None, value)
+    assert together.size_bytes == one_by_one.size_bytes
+    assert together.build() == one_by_one.build()
+
+
+def test_values_are_added_until_the_batch_is_full_and_the_first_always_is():
+    builder = BatchBuilder()
+    values = [b"v" * 50] * 10
+    assert builder.append_values(0, values, 3, max_size_bytes=10) == 4
+    assert builder.append_values(0, values, 4, max_size_bytes=10) == 4
+    assert builder.append_values(0, values, 4, max_size_bytes=builder.size_bytes + 120) == 6
+    assert builder.record_count == 3
+    assert [record.value for record in iter_records(builder.build(), max_decompressed_bytes=1000)] == [b"v" * 50] * 3
+
+
+def test_a_batch_is_given_another_place_in_a_producers_sequence():
+    builder = BatchBuilder(producer_id=1, producer_epoch=2, base_sequence=3)
+    builder.append(0, None, b"v")
+    batch = builder.build()
+    patch_producer(batch, 0, len(batch), producer_id=2**40, epoch=7, base_sequence=2**31 - 1)
+    header = read_header(batch)
+    assert (header.producer_id, header.producer_epoch, header.base_sequence) == (2**40, 7, 2**31 - 1)
+    assert crc_is_valid(batch, 0, header)

@@ -178,6 +178,7 @@ def end(states: ProducerStates, kind: ControlType, offset: int, **of: int) -> Ab
     ends = TransactionEnd(of.get("producer_id", ID), of.get("epoch", 0), marker, of.get("version", 1), 200)
     plan, aborted = states.plan_end(ends, offset)
     states.apply(plan, offset + 1)
+    states.verifications.forget(ends.producer_id)
     return aborted
 
 

@@ -17,8 +17,8 @@ from __future__ import annotations
 import contextlib
 import struct
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from . import handmade, schema
@@ -103,8 +103,11 @@ class Step:
     answers: bool = True
     later: bool = False
     lenient: bool = False  # drop fields the version does not have
-    notes: frozenset[str] = frozenset()  # named normalisations (see tests/wire/normal.py)
+    notes: frozenset[str] = frozenset()  # named normalisations (see tests/wire/normal.py), or PATIENT
     until: tuple[str, JSON] | None = None  # ask again until the answer has this value at this path
+
+
+PATIENT = "patient"
 
 
 def call(api: Api, version: int, label: str = "", /, *, keep: Mapping[str, str] | None = None, **fields: Any) -> Step:
@@ -130,6 +133,11 @@ def every(
         )
         for version in (VERSIONS[api] if versions is None else versions)
     ]
+
+
+def patient(step: Step) -> Step:
+    """Ask again while the coordinator says that it will soon be able to answer."""
+    return replace(step, notes=step.notes | {PATIENT})
 
 
 def raw(label: str, frame: bytes, *, api: Api | None = None, version: int = 0, framed: bool = False) -> Step:
@@ -176,6 +184,8 @@ OF_GROUPS = frozenset(
         Api.OFFSET_DELETE,
     }
 )
+COMES_SOON = NO_COORDINATOR | {51}
+"""What a patient step waits for: a coordinator, or a transaction whose markers are being written."""
 PATIENCE_S = 0.1
 
 # --- running ----------------------------------------------------------------------------------------------
@@ -240,7 +250,11 @@ def may_create_topics(step: Step) -> bool:
 
 
 def is_still_loading(exchange: Exchange) -> bool:
-    """A broker just started that asks to come back: for producer ids, or because its coordinators are not there yet."""
+    """A broker just started that asks to come back: for producer ids, or because its coordinators are not there yet; or
+    what a patient step waits for.
+    """
+    if PATIENT in exchange.step.notes:
+        return _has_error(exchange.decoded(), COMES_SOON)
     if exchange.step.api == Api.INIT_PRODUCER_ID:
         return (exchange.decoded() or {}).get("error_code") == COORDINATOR_LOAD_IN_PROGRESS
     return exchange.step.api in OF_GROUPS and _has_error(exchange.decoded(), NO_COORDINATOR)
@@ -258,11 +272,20 @@ def has_come_to_be(exchange: Exchange) -> bool:
 
 def _has_error(value: JSON, codes: frozenset[int]) -> bool:
     """Whether a message has one of these codes anywhere."""
-    if isinstance(value, list):
-        return any(_has_error(each, codes) for each in value)
-    if not isinstance(value, dict):
-        return False
-    return value.get("error_code") in codes or any(_has_error(each, codes) for each in value.values())
+    return any(code in codes for code in error_codes(value))
+
+
+def error_codes(value: JSON) -> Iterator[int]:
+    """All that stand in an answer, at whatever depth."""
+    if isinstance(value, dict):
+        for name, each in value.items():
+            if name.endswith("error_code"):
+                yield each
+            else:
+                yield from error_codes(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from error_codes(each)
 
 
 class Runner:

@@ -38,6 +38,11 @@ class Api(IntEnum):
     DELETE_RECORDS = 21
     INIT_PRODUCER_ID = 22
     OFFSET_FOR_LEADER_EPOCH = 23
+    ADD_PARTITIONS_TO_TXN = 24
+    ADD_OFFSETS_TO_TXN = 25
+    END_TXN = 26
+    WRITE_TXN_MARKERS = 27
+    TXN_OFFSET_COMMIT = 28
     DESCRIBE_CONFIGS = 32
     ALTER_CONFIGS = 33
     ALTER_REPLICA_LOG_DIRS = 34
@@ -55,6 +60,8 @@ class Api(IntEnum):
     UPDATE_FEATURES = 57
     DESCRIBE_CLUSTER = 60
     DESCRIBE_PRODUCERS = 61
+    DESCRIBE_TRANSACTIONS = 65
+    LIST_TRANSACTIONS = 66
     LIST_CONFIG_RESOURCES = 74
     DESCRIBE_TOPIC_PARTITIONS = 75
 
@@ -80,6 +87,11 @@ VERSIONS: dict[Api, range] = {
     Api.DELETE_RECORDS: range(3),
     Api.INIT_PRODUCER_ID: range(6),
     Api.OFFSET_FOR_LEADER_EPOCH: range(2, 5),
+    Api.ADD_PARTITIONS_TO_TXN: range(6),
+    Api.ADD_OFFSETS_TO_TXN: range(5),
+    Api.END_TXN: range(6),
+    Api.WRITE_TXN_MARKERS: range(1, 3),
+    Api.TXN_OFFSET_COMMIT: range(6),
     Api.DESCRIBE_CONFIGS: range(1, 5),
     Api.ALTER_CONFIGS: range(3),
     Api.ALTER_REPLICA_LOG_DIRS: range(1, 3),
@@ -97,6 +109,8 @@ VERSIONS: dict[Api, range] = {
     Api.UPDATE_FEATURES: range(3),
     Api.DESCRIBE_CLUSTER: range(3),
     Api.DESCRIBE_PRODUCERS: range(1),
+    Api.DESCRIBE_TRANSACTIONS: range(1),
+    Api.LIST_TRANSACTIONS: range(3),
     Api.LIST_CONFIG_RESOURCES: range(2),
     Api.DESCRIBE_TOPIC_PARTITIONS: range(1),
 }

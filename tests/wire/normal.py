@@ -47,6 +47,15 @@ UNORDERED: dict[tuple[Api, str], tuple[str, ...]] = {
     (Api.DESCRIBE_LOG_DIRS, "topics"): ("name",),
     (Api.DESCRIBE_LOG_DIRS, "partitions"): ("partition_index",),
     (Api.DESCRIBE_CONFIGS, "configs"): ("name",),
+    (Api.ADD_PARTITIONS_TO_TXN, "results_by_topic_v3_and_below"): ("name",),
+    (Api.ADD_PARTITIONS_TO_TXN, "topic_results"): ("name",),
+    (Api.ADD_PARTITIONS_TO_TXN, "results_by_partition"): ("partition_index",),
+    (Api.TXN_OFFSET_COMMIT, "topics"): ("name",),
+    (Api.TXN_OFFSET_COMMIT, "partitions"): ("partition_index",),
+    (Api.WRITE_TXN_MARKERS, "topics"): ("name",),
+    (Api.DESCRIBE_TRANSACTIONS, "topics"): ("topic",),
+    (Api.LIST_TRANSACTIONS, "transaction_states"): ("transactional_id",),
+    (Api.DESCRIBE_PRODUCERS, "active_producers"): ("producer_id",),
     (Api.OFFSET_FETCH, "topics"): ("name", "topic_id"),
     (Api.OFFSET_FETCH, "partitions"): ("partition_index",),
     (Api.JOIN_GROUP, "members"): ("member_id",),
@@ -64,7 +73,7 @@ UNORDERED: dict[tuple[Api, str], tuple[str, ...]] = {
     (Api.ALTER_CLIENT_QUOTAS, "entity"): ("entity_type",),
     (Api.LIST_CONFIG_RESOURCES, "config_resources"): ("resource_type", "resource_name"),
 }
-FEATURES = ("group.version", "metadata.version")
+FEATURES = ("group.version", "metadata.version", "transaction.version")
 
 
 @dataclass(slots=True)

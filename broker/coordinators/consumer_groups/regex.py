@@ -21,7 +21,9 @@ MAX_PROGRAM_BYTES = 256 * 1024
 """The compiled program and its automaton; people's expressions need a few kilobytes."""
 
 
-class _Pattern(Protocol):
+class Pattern(Protocol):
+    """A compiled expression."""
+
     def fullmatch(self, text: str) -> Any: ...
 
 
@@ -36,7 +38,7 @@ class Resolved:
 
 def check_regex(regex: str) -> None:
     """KafkaError(INVALID_REGULAR_EXPRESSION) when it cannot be used."""
-    _compiled(regex)
+    compiled(regex)
 
 
 def resolve(regexes: Iterable[str], topics: Iterable[str], *, version: int, now_ms: int) -> dict[str, Resolved]:
@@ -50,13 +52,14 @@ def resolve(regexes: Iterable[str], topics: Iterable[str], *, version: int, now_
 
 def _matches(regex: str, names: Iterable[str]) -> frozenset[str]:
     try:
-        pattern = _compiled(regex)
+        pattern = compiled(regex)
     except KafkaError:
         return frozenset()
     return frozenset(name for name in names if pattern.fullmatch(name))
 
 
-def _compiled(regex: str) -> _Pattern:
+def compiled(regex: str) -> Pattern:
+    """The expression, to be matched against names. KafkaError(INVALID_REGULAR_EXPRESSION)."""
     import re2  # milliseconds that a broker without such groups need not spend
 
     options = re2.Options()
@@ -64,7 +67,7 @@ def _compiled(regex: str) -> _Pattern:
     options.never_capture = True
     options.log_errors = False
     try:
-        return cast(_Pattern, re2.compile(regex, options))
+        return cast(Pattern, re2.compile(regex, options))
     except re2.error as error:
         reason = error.args[0].decode("utf-8", "replace") if isinstance(error.args[0], bytes) else str(error)
         raise KafkaError(

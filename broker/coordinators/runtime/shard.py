@@ -30,7 +30,7 @@ from typing import Any, Generic, TypeVar
 from ....protocol.compression import Codec
 from ....protocol.errors import ErrorCode, KafkaError
 from ....protocol.records import BatchBuilder, ControlType
-from ....storage.log import TransactionEnd
+from ....storage.log import TransactionEnd, Verification
 from ...clock import Clock
 from ...partition import Partition
 from ...telling import teller
@@ -67,13 +67,25 @@ class Shard(Generic[R, M]):
         """Behind everything written so far."""
         return self._partition.log.log_end_offset
 
+    @property
+    def leader_epoch(self) -> int:
+        """The epoch under which this node has the partition: a coordinator's epoch, which grows with every start."""
+        return self._partition.leader_epoch
+
     # --- changing the state
 
-    def write(self, records: Sequence[R], *, producer: TransactionalProducer | None = None) -> int:
+    def write(
+        self,
+        records: Sequence[R],
+        *,
+        producer: TransactionalProducer | None = None,
+        verification: Verification | None = None,
+    ) -> int:
         """Append `records` as one batch and apply them; returns the offset behind them.
 
-        With a `producer` they are part of its transaction. KafkaError: NOT_COORDINATOR when the partition is here no more,
-        KAFKA_STORAGE_ERROR (full disk, or poisoned), RECORD_LIST_TOO_LARGE; then nothing has changed.
+        With a `producer` they are part of its transaction, and `verification` comes with the first of them. KafkaError:
+        NOT_COORDINATOR when the partition is here no more, KAFKA_STORAGE_ERROR (full disk, or poisoned),
+        RECORD_LIST_TOO_LARGE, and what the log says of producers; then nothing has changed.
         """
         self._check()
         if not records:
@@ -82,7 +94,8 @@ class Shard(Generic[R, M]):
         builder = self._builder(producer)
         for record in records:
             builder.append(now_ms, *self.machine.encode(record))
-        offset = self._partition.append_own(memoryview(builder.build()), now_ms=now_ms).base_offset
+        batch = memoryview(builder.build())
+        offset = self._partition.append_own(batch, now_ms=now_ms, verification=verification).base_offset
         with _Applying(self):
             for each, record in enumerate(records):
                 self.machine.apply(record, offset=offset + each, producer=producer)

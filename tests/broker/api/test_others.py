@@ -42,7 +42,7 @@ def test_producers_get_ids_that_nobody_has_had(tmp_path: Path) -> None:
             {"transactional_id": "x", "transaction_timeout_ms": 900_001},
             ErrorCode.INVALID_TRANSACTION_TIMEOUT,
         ),
-        ({"transactional_id": "x", "transaction_timeout_ms": 60_000}, ErrorCode.UNSUPPORTED_VERSION),
+        ({"transactional_id": "x", "transaction_timeout_ms": 60_000}, ErrorCode.NOT_COORDINATOR),
     ],
 )
 def test_what_a_producer_asks_for_is_checked(tmp_path: Path, fields: dict[str, Any], code: ErrorCode) -> None:

@@ -1,0 +1,438 @@
+"""The producer: takes records, and gives an awaitable for each.
+
+    async with Producer("localhost:9092") as producer:
+        delivery = await producer.send("orders", b"a value", key=b"a key")   # taken
+        written = await delivery                                             # written: partition, offset, timestamp
+
+`send` waits only when there is no room for the record, or its topic is not known yet; what it gives back can be
+awaited at once, later, or never.  Between taking and giving there is no await, so records of one task are written
+in the order in which they were sent, to each partition.
+
+    send ──► route (which partition) ──► accumulator (batches) ──► sending ──► brokers
+
+What is guaranteed: by default (acks 'all', idempotent) a record that was acknowledged is written once, in order, over
+retries, lost connections, and new leaders; one whose delivery failed says whether it may have been written.  A
+failure is never quiet: it is raised to whoever awaits the delivery, or logged when nobody ever did.
+
+Names and keyword arguments are those of aiokafka's AIOKafkaProducer where they mean the same; `send_batch` takes
+values, not a batch that was built by hand.  Owned by the loop it was started on; `ottla.sync` is for threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from random import Random
+from types import TracebackType
+from typing import Generic, TypeVar, cast
+
+from .accumulator import RECORD_OVERHEAD_BYTES, Accumulator
+from .batch import Batch
+from .bulk import BulkDelivery, settled
+from .cluster import BootstrapServers, Cluster
+from .connection import SOFTWARE_NAME
+from .delivery import Delivery, GivenUp, RecordMetadata
+from .errors import BufferFull, ClientClosed, RecordTooLarge
+from .lane import Lane
+from .network import Network
+from .partitioner import Partitioner
+from .producer_settings import Acks, CompressionType, ProducerSettings
+from .routing import TopicRoute
+from .sending import Sending
+from .serializers import Serializer
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+Headers = Sequence[tuple[str, bytes | None]]
+_CHUNK = 1000  # values of a batch that are looked at together
+_BATCH_OVERHEAD_BYTES = 61
+_STICKY_BYTES = 16 * 1024
+"""After so many bytes without keys another partition is drawn (KIP-794 takes Kafka's default batch.size)."""
+
+
+def _wall_clock_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class Producer(Generic[K, V]):
+    """Sends records.  Use it as a context, or `start` and `stop` it.
+
+    `bootstrap_servers`: host:port, several with commas, or a list.
+    `acks`: 'all' (-1): answered when every in-sync replica has the record; 1: when the leader has it; 0: not at all.
+    `enable_idempotence`: written once and in order, whatever happens; on by default with acks 'all'.
+    `key_serializer`, `value_serializer`: make bytes of keys and values; without one they must be bytes.
+    `compression_type`: gzip, snappy, lz4, zstd or None; `compression_level` is the codec's own.
+    `batch_size` (also `max_batch_size`): bytes of a batch; `linger_ms`: how long a batch waits for more records.
+    `max_request_size`: bytes of a request, so the largest record, too.
+    `buffer_memory`: bytes taken and not yet written; when they are used up, `send` waits, up to `max_block_ms`.
+    `delivery_timeout_ms`: after so long a record that was not acknowledged is given up.
+    `partitioner`: key bytes (or None), all partitions, those with a leader -> partition; see `partitioner`.
+    """
+
+    def __init__(
+        self,
+        bootstrap_servers: BootstrapServers = "localhost:9092",
+        *,
+        client_id: str = SOFTWARE_NAME,
+        acks: Acks = "all",
+        enable_idempotence: bool | None = None,
+        key_serializer: Serializer[K] | None = None,
+        value_serializer: Serializer[V] | None = None,
+        compression_type: CompressionType | None = None,
+        compression_level: int | None = None,
+        batch_size: int = 64 * 1024,
+        max_batch_size: int | None = None,
+        linger_ms: float = 0,
+        partitioner: Partitioner | None = None,
+        max_request_size: int = 1_048_576,
+        buffer_memory: int = 32 * 1024 * 1024,
+        max_block_ms: int = 60_000,
+        max_in_flight_requests_per_connection: int = 5,
+        delivery_timeout_ms: int = 120_000,
+        request_timeout_ms: int = 30_000,
+        retry_backoff_ms: int = 100,
+        retry_backoff_max_ms: int = 1_000,
+        metadata_max_age_ms: int = 300_000,
+        allow_auto_create_topics: bool = True,
+        network: Network | None = None,
+        random: Random | None = None,
+        clock: Callable[[], int] = _wall_clock_ms,
+    ) -> None:
+        """ValueError for a setting that cannot be, or addresses that cannot be read.
+
+        `network`, `random` and `clock` (ms since 1970) are for tests in a world of their own.
+        """
+        self._settings = ProducerSettings(
+            client_id=client_id,
+            acks=acks,
+            enable_idempotence=enable_idempotence,
+            compression_type=compression_type,
+            compression_level=compression_level,
+            batch_size=min(batch_size if max_batch_size is None else max_batch_size, max_request_size),
+            linger_ms=linger_ms,
+            max_request_size=max_request_size,
+            buffer_memory=buffer_memory,
+            max_block_ms=max_block_ms,
+            max_in_flight_requests_per_connection=max_in_flight_requests_per_connection,
+            delivery_timeout_ms=delivery_timeout_ms,
+            request_timeout_ms=request_timeout_ms,
+            retry_backoff_ms=retry_backoff_ms,
+            retry_backoff_max_ms=retry_backoff_max_ms,
+            metadata_max_age_ms=metadata_max_age_ms,
+            allow_auto_create_topics=allow_auto_create_topics,
+        )
+        self._random = random or Random()
+        self._cluster = Cluster(bootstrap_servers, self._settings.for_cluster(), network=network, random=self._random)
+        self._accumulator = Accumulator(self._settings.for_accumulator(), self._random)
+        self._key_serializer = key_serializer
+        self._value_serializer = value_serializer
+        self._partitioner = partitioner
+        self._clock = clock
+        self._batch_size = self._settings.batch_size
+        self._buffer_memory = buffer_memory
+        self._largest_record = max_request_size - _BATCH_OVERHEAD_BYTES
+        self._routes: dict[str, TopicRoute] = {}
+        self._waiting_for_room: deque[asyncio.Future[None]] = deque()
+        self._owes_turn = False  # a batch was filled: let the loop send it before taking more
+        self._is_running = False
+        self._loop: asyncio.AbstractEventLoop
+        self._sending: Sending | None = None
+
+    # -- its life
+
+    async def start(self) -> None:
+        """Connect, and learn the cluster.
+
+        CannotConnect, naming the addresses, when nobody answers within `request_timeout_ms`; KafkaError when the
+        cluster refuses to have an idempotent producer.
+        """
+        if self._sending is not None:
+            raise ClientClosed("a producer is started once; make another")
+        self._loop = asyncio.get_running_loop()
+        self._sending = Sending(
+            self._settings, self._cluster, self._accumulator, random=self._random, on_progress=self._wake_waiting
+        )
+        try:
+            await self._cluster.start()
+            await self._sending.start()
+        except BaseException:
+            await self._close(self._sending)
+            raise
+        self._cluster.add_listener(self._cluster_changed)
+        self._is_running = True
+
+    async def stop(self) -> None:
+        """Deliver everything that was taken, then close; nothing can be sent from now on.
+
+        Takes at most `delivery_timeout_ms`.  If it is cancelled, what is not delivered is given up.
+        """
+        if not self._is_running:
+            return
+        self._is_running = False
+        self._routes.clear()
+        self._wake_waiting()
+        assert self._sending is not None, "it was started"
+        try:
+            await self.flush()
+        finally:
+            await self._close(self._sending)
+
+    async def _close(self, sending: Sending) -> None:
+        self._accumulator.give_up(GivenUp(ClientClosed, "the producer was closed before it was acknowledged"))
+        try:
+            await sending.close()
+        finally:
+            await self._cluster.close()
+
+    async def __aenter__(self) -> Producer[K, V]:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    # -- sending
+
+    async def send(
+        self,
+        topic: str,
+        value: V | None = None,
+        key: K | None = None,
+        partition: int | None = None,
+        timestamp_ms: int | None = None,
+        headers: Headers | None = None,
+    ) -> Delivery:
+        """Take a record, and give the awaitable of its delivery.
+
+        Raises RecordTooLarge, BufferFull (no room within `max_block_ms`), KafkaError (no such topic, or not allowed),
+        ClientClosed; TypeError for what is not bytes where there is no serializer, ValueError for a partition that
+        is not there.  Cancelled, it has not taken the record.
+        """
+        route = self._routes.get(topic)
+        if route is None or self._owes_turn or self._waiting_for_room or self._is_full():
+            route = await self._ready(topic)
+        key_bytes = cast("bytes | None", key)
+        if key is not None and self._key_serializer is not None:
+            key_bytes = self._key_serializer(key)
+        value_bytes = cast("bytes | None", value)
+        if value is not None and self._value_serializer is not None:
+            value_bytes = self._value_serializer(value)
+        try:
+            size = (
+                RECORD_OVERHEAD_BYTES + (len(key_bytes) if key_bytes else 0) + (len(value_bytes) if value_bytes else 0)
+            )
+            if headers:
+                size += _size_of(headers)
+            lane = route.lane_for(key_bytes) if partition is None else route.lane_at(partition)
+            batch = lane.open
+            if batch is None or batch.builder.size_bytes + size > self._batch_size:
+                _must_be_bytes(key_bytes, value_bytes)
+                batch = self._begin(route, lane, size, key_bytes, partition)
+            at_ms = self._clock() if timestamp_ms is None else timestamp_ms
+            index = batch.builder.append(at_ms, key_bytes, value_bytes, headers or ())
+        except TypeError:
+            _must_be_bytes(key_bytes, value_bytes)
+            raise
+        self._accumulator.reserve(batch, size)
+        return Delivery(batch.fate, index, at_ms, self._loop)
+
+    async def send_and_wait(
+        self,
+        topic: str,
+        value: V | None = None,
+        key: K | None = None,
+        partition: int | None = None,
+        timestamp_ms: int | None = None,
+        headers: Headers | None = None,
+    ) -> RecordMetadata:
+        """Send a record and wait until it is written; raises what `send` and its delivery raise."""
+        return await (await self.send(topic, value, key, partition, timestamp_ms, headers))
+
+    async def send_batch(
+        self, values: Iterable[V], topic: str, *, partition: int | None = None, timestamp_ms: int | None = None
+    ) -> BulkDelivery:
+        """Take many values, without keys, as fast as can be; they are iterated over as there is room.
+
+        Without a partition they are spread a batch at a time.  The awaitable says where they were written.  Raises
+        as `send`; if it is cancelled, or raises, some may have been taken.
+        """
+        bulk = BulkDelivery()
+        for chunk in self._chunks(values):
+            position = 0
+            while position < len(chunk):
+                route = self._routes.get(topic)
+                if route is None or self._owes_turn or self._waiting_for_room or self._is_full():
+                    route = await self._ready(topic)
+                position = self._add_values(bulk, route, chunk, position, partition, timestamp_ms)
+        return bulk
+
+    async def flush(self) -> None:
+        """Send what was taken without waiting for more, and return when all of it was delivered, or failed."""
+        undecided = self._accumulator.hurry()
+        if self._sending is not None:
+            self._sending.pump()
+        await settled([batch.fate for batch in undecided])
+
+    async def partitions_for(self, topic: str) -> set[int]:
+        """The partitions of a topic; raises as `send`."""
+        return set((await self._ready(topic)).topic.partitions)
+
+    # -- taking records
+
+    def _begin(self, route: TopicRoute, lane: Lane, size: int, key: bytes | None, partition: int | None) -> Batch:
+        """A batch with room for a record of this size, in this lane or, without a key, another."""
+        if size > self._largest_record:
+            raise RecordTooLarge(
+                f"a record of about {size} bytes for topic {lane.topic} is more than max_request_size"
+                f" ({self._settings.max_request_size}); raise it, and max.message.bytes of the topic"
+            )
+        assert self._sending is not None, "it runs"
+        now_s = self._loop.time()
+        route.used_at_s = now_s
+        if lane.open is not None:  # it is full
+            lane.close_open()
+            self._sending.pump()
+            self._owes_turn = True
+        if partition is None:
+            lane = route.lane_after(lane, key)
+            if lane.open is not None and lane.open.builder.size_bytes + size <= self._batch_size:
+                return lane.open
+        batch = self._accumulator.begin(lane, now_s)
+        self._sending.pump_soon()
+        return batch
+
+    def _add_values(
+        self,
+        bulk: BulkDelivery,
+        route: TopicRoute,
+        values: Sequence[bytes],
+        position: int,
+        partition: int | None,
+        timestamp_ms: int | None,
+    ) -> int:
+        """Add as many values as one batch takes; the position behind them."""
+        lane = route.lane_for(None) if partition is None else route.lane_at(partition)
+        size = RECORD_OVERHEAD_BYTES + len(values[position])
+        batch = lane.open
+        if batch is None or batch.builder.size_bytes + size > self._batch_size:
+            batch = self._begin(route, lane, size, None, partition)
+        at_ms = self._clock() if timestamp_ms is None else timestamp_ms
+        index, before = batch.builder.record_count, batch.builder.size_bytes
+        position = batch.builder.append_values(at_ms, values, position, max_size_bytes=self._batch_size)
+        self._accumulator.reserve(batch, batch.builder.size_bytes - before)
+        bulk.add(batch.fate, index, batch.builder.record_count - index, at_ms)
+        return position
+
+    def _chunks(self, values: Iterable[V]) -> Iterator[list[bytes]]:
+        """The values as bytes, some at a time, none of them too large."""
+        iterator = iter(values)
+        while chunk := list(islice(iterator, _CHUNK)):
+            serialized = chunk if self._value_serializer is None else [self._value_serializer(each) for each in chunk]
+            if not all(isinstance(each, bytes | bytearray | memoryview) for each in serialized):
+                raise TypeError("values must be bytes, and not None, or value_serializer must make bytes of them")
+            yield cast("list[bytes]", serialized)
+
+    # -- waiting
+
+    def _is_full(self) -> bool:
+        return self._accumulator.buffered_bytes >= self._buffer_memory
+
+    async def _ready(self, topic: str) -> TopicRoute:
+        """The route of a topic, once it is known and there is room."""
+        if self._owes_turn:
+            self._owes_turn = False
+            await asyncio.sleep(0)
+        while True:
+            self._must_run()
+            if self._is_full() or self._waiting_for_room:
+                await self._wait_for_room()
+            route = self._routes.get(topic)
+            if route is None and self._is_running:
+                await self._find_route(topic)
+            elif route is not None and not self._is_full():
+                return route
+
+    def _must_run(self) -> None:
+        if not self._is_running:
+            state = "not started: await start(), or use it as a context" if self._sending is None else "closed"
+            raise ClientClosed(f"the producer is {state}")
+
+    async def _wait_for_room(self) -> None:
+        """Wait in line; BufferFull if it takes too long."""
+        self._accumulator.hurry()  # no use in waiting for more records
+        self._pump_soon()
+        turn: asyncio.Future[None] = self._loop.create_future()
+        self._waiting_for_room.append(turn)
+        try:
+            async with asyncio.timeout(self._settings.max_block_ms / 1000):
+                await turn
+        except TimeoutError:
+            raise BufferFull(
+                f"buffer_memory ({self._buffer_memory} bytes) is full, and nothing was delivered within max_block_ms"
+                f" ({self._settings.max_block_ms}): is the broker reachable, or are records sent faster than written?"
+            ) from None
+        finally:
+            if turn in self._waiting_for_room:
+                self._waiting_for_room.remove(turn)
+            self._wake_waiting()
+
+    def _wake_waiting(self) -> None:
+        """Let the first in line go on, if there is room or no hope; it wakes the next."""
+        if self._waiting_for_room and (not self._is_full() or not self._is_running):
+            turn = self._waiting_for_room.popleft()
+            if not turn.done():
+                turn.set_result(None)
+
+    # -- topics
+
+    async def _find_route(self, name: str) -> None:
+        topic = await self._cluster.topic(name, self._settings.max_block_ms / 1000)
+        if name in self._routes or not self._is_running:
+            return
+        self._routes[name] = TopicRoute(
+            topic,
+            self._accumulator,
+            partitioner=self._partitioner,
+            switch_after_bytes=min(self._batch_size, _STICKY_BYTES),
+            random=self._random,
+        )
+        self._accumulator.believe(self._cluster.metadata, self._loop.time())
+
+    def _cluster_changed(self) -> None:
+        """Take over what is newly known; routes that nobody used for long are found anew when they are."""
+        now_s = self._loop.time()
+        oldest_s = now_s - self._cluster.settings.metadata_max_idle_ms / 1000
+        for name, route in list(self._routes.items()):
+            if route.used_at_s and route.used_at_s < oldest_s:
+                del self._routes[name]
+                continue
+            topic = self._cluster.known_topic(name)
+            if topic is not None:
+                route.update(topic)
+        for name in self._accumulator.topics:
+            self._cluster.known_topic(name)  # is wanted, also when the route is gone
+        self._accumulator.believe(self._cluster.metadata, now_s)
+        self._pump_soon()
+
+    def _pump_soon(self) -> None:
+        if self._sending is not None:
+            self._sending.pump_soon()
+
+
+def _size_of(headers: Headers) -> int:
+    """At most so many bytes; names may be any Unicode."""
+    return sum(4 * len(name) + len(content or b"") + 10 for name, content in headers)
+
+
+def _must_be_bytes(key: object, value: object) -> None:
+    for what, each in (("key", key), ("value", value)):
+        if each is not None and not isinstance(each, bytes | bytearray | memoryview):
+            raise TypeError(
+                f"the {what} is a {type(each).__name__}, not bytes; give bytes, or the producer a {what}_serializer"
+            )
