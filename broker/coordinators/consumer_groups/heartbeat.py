@@ -77,7 +77,7 @@ def check_heartbeat(request: Heartbeat, *, assignors: tuple[str, ...], must_have
     if request.assignor is not None and request.assignor not in assignors:
         raise KafkaError(
             ErrorCode.UNSUPPORTED_ASSIGNOR,
-            f"ServerAssignor {request.assignor} is not supported. Supported assignors: {', '.join(sorted(assignors))}.",
+            f"ServerAssignor {request.assignor} is not supported. Supported assignors: {', '.join(assignors)}.",
         )
 
 
