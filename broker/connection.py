@@ -251,24 +251,23 @@ class Connection(asyncio.BufferedProtocol):
     def _serve_frames(self) -> None:
         """Serve every request that may begin, send what is answered, then keep the rest and decide about reading."""
         self._corked = True
+        begun: Reply | None = None
         try:
             while self._may_begin():
-                frame = self._next_frame()
+                begun = None
+                frame = self._inbox.next_frame()
                 if frame is None:
                     break
                 response = self._at_once(frame)
-                if response is None:
-                    reply = Reply(self, self.active_at)
-                    self._replies.append(reply)
-                    self._service.serve(self, frame, reply)
-                elif self._replies:
-                    reply = Reply(self, self.active_at)
-                    reply.parts = [response]
-                    self._replies.append(reply)
-                else:
-                    self._outbox.add_bytes(response)
+                if response is not None:
+                    self._answer_at_once(response)
+                    continue
+                begun = Reply(self, self.active_at)
+                self._replies.append(begun)
+                self._service.serve(self, frame, begun)
         except MalformedMessage as error:
-            self._replies.pop()  # of the request that was none; those before it are still answered
+            if begun is not None:
+                self._replies.pop()  # of the request that was none; those before it are still answered
             self._end_reason = str(error)
         finally:
             self._corked = False
@@ -286,12 +285,13 @@ class Connection(asyncio.BufferedProtocol):
                 return response
         return None
 
-    def _next_frame(self) -> memoryview | None:
-        try:
-            return self._inbox.next_frame()
-        except MalformedMessage as error:
-            self._end_reason = str(error)
-            return None
+    def _answer_at_once(self, response: bytes) -> None:
+        if not self._replies:
+            self._outbox.add_bytes(response)
+            return
+        reply = Reply(self, self.active_at)
+        reply.parts = [response]
+        self._replies.append(reply)
 
     def _may_begin(self) -> bool:
         replies = self._replies
@@ -310,6 +310,10 @@ class Connection(asyncio.BufferedProtocol):
         self._outbox.pump()
 
     def _settle(self) -> None:
+        if not self._inbox.unserved_bytes and not self._awaiting_memory:
+            self._inbox.clear()
+            self._resume_reading()
+            return
         wanted = self._inbox.settle()
         if wanted and not self._awaiting_memory:
             held = self._inbox.reserved_bytes

@@ -107,6 +107,9 @@ class Inbox:
 
     def clear(self) -> None:
         """Forget everything and give memory and reservation back."""
+        if not self._own and not self.reserved_bytes:
+            self._start = self._end = 0
+            return
         self._view = self._shared
         self._own = False
         self._start = self._end = 0

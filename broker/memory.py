@@ -49,7 +49,8 @@ class MemoryBudget:
     @property
     def waiting_count(self) -> int:
         """How many are in line."""
-        return sum(map(len, self._lines))
+        small, large = self._lines
+        return len(small) + len(large)
 
     def has_room(self, size_bytes: int) -> bool:
         """Whether `size_bytes` more would fit and nobody waits."""

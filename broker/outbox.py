@@ -72,9 +72,14 @@ class Outbox:
 
     def pump(self) -> None:
         """Write as much as the peer takes."""
+        parts = self._parts
+        if len(parts) == 1 and not self.is_paused and not self._reading and isinstance(parts[0], bytes):
+            self._transport.write(parts[0])
+            parts.clear()
+            return
         joined: list[bytes | bytearray] = []
         joined_bytes = 0
-        while self._parts and not self.is_paused and not self._reading:
+        while parts and not self.is_paused and not self._reading:
             chunk = self._next_chunk()
             if chunk is None:
                 break

@@ -67,6 +67,8 @@ def _batch_line(batch: DumpedBatch) -> str:
         sequences = f"sequences {header.base_sequence}..{header.last_sequence}"
         parts.append(f"producer {header.producer_id} epoch {header.producer_epoch} {sequences}")
     parts += [word for word, holds in _marks(header).items() if holds]
+    if header.has_delete_horizon:
+        parts.append(f"tombstones and markers go at {_time(header.base_timestamp)}")
     if not batch.crc_is_valid:
         parts.append("CHECKSUM WRONG")
     return "  ".join(parts)
@@ -171,6 +173,7 @@ def _batch_json(batch: DumpedBatch) -> dict[str, object]:
         "producer_id": header.producer_id,
         "producer_epoch": header.producer_epoch,
         "base_sequence": header.base_sequence,
+        "delete_horizon": header.base_timestamp if header.has_delete_horizon else None,
         **_marks(header),
         "crc_is_valid": batch.crc_is_valid,
     }

@@ -13,6 +13,7 @@ fields, none of which is known, at the end of every structure. Source: ProduceRe
 
 import struct
 from dataclasses import dataclass, field
+from functools import lru_cache
 from uuid import UUID
 
 from .errors import ErrorCode, MalformedMessage
@@ -156,6 +157,11 @@ def read_topic_id(frame: Frame, position: int) -> UUID:
     raw = bytes(frame[position : position + 16])
     if len(raw) < 16:
         raise MalformedMessage("a topic id is cut short")
+    return _topic_id(raw)
+
+
+@lru_cache(maxsize=4096)  # of the topics in use: a UUID costs as much to make as the rest of a small request to read
+def _topic_id(raw: bytes) -> UUID:
     return UUID(bytes=raw)
 
 

@@ -3,7 +3,7 @@
 Everything is read and compared: every batch's checksum and offsets, indexes against the log, producer snapshots,
 epochs, checkpoints. What is wrong comes out as a `Finding`, which is DAMAGE when records are lost or would be served
 wrong, REPAIRABLE when the next start puts it right by itself (a torn tail, an index that lies), and a NOTE when the
-files alone cannot tell (offsets that are missing: in a compacted topic they may be). Nothing is changed, nothing
+files alone cannot tell (offsets that are missing, and no cleaner's checkpoint says why). Nothing is changed, nothing
 locked; of a directory that a broker is writing to, the ends may look torn.
 
 Files and folders that are on their way out (`.deleted`, `-delete`) are not looked into.
@@ -15,6 +15,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from ..protocol.batch_builder import NO_LEADER_EPOCH
 from ..protocol.batch_header import BatchHeader
 from . import checkpoint, meta_properties, partition_metadata
 from .check_segment import Finding, Progress, SegmentFiles, Severity, WalkResult, check_segment
@@ -47,9 +48,11 @@ def check_directory(
 ) -> Iterator[Finding]:
     """Every finding in a log directory; `deep` decompresses and reads every record, too."""
     ends: dict[TopicPartition, _Extent] = {}
-    log_starts = _read_log_starts(path, files)
+    log_starts = _read_checkpoint(path, files, checkpoint.LOG_START_FILE)
+    compacted = _read_checkpoint(path, files, checkpoint.CLEANER_FILE)
     for partition, folder in _partition_folders(path, files):
         walk = _PartitionCheck(folder, files, deep, on_bytes or _ignore, log_starts.get(partition, 0))
+        walk.compacted_to = compacted.get(partition, 0)
         yield from walk.run()
         ends[partition] = walk.extent
     yield from _check_meta_properties(path, files)
@@ -89,6 +92,7 @@ class _PartitionCheck:
     deep: bool
     on_bytes: Progress
     log_start_offset: int
+    compacted_to: int = 0
     extent: _Extent = field(default_factory=_Extent)
     epochs: LeaderEpochs = field(default_factory=LeaderEpochs)
     _last_epoch: int = -1
@@ -141,7 +145,7 @@ class _PartitionCheck:
             is_last=is_last,
         )
         # What is missing between two segments counts for the later one.
-        result = WalkResult(next_offset=base_offset)
+        result = WalkResult(next_offset=base_offset, compacted_to=self.compacted_to)
         result.note_gap(self.extent.end_offset, base_offset)
         try:
             for finding in check_segment(
@@ -155,9 +159,9 @@ class _PartitionCheck:
 
     def _note_epoch(self, header: BatchHeader) -> None:
         epoch = header.partition_leader_epoch
-        if epoch < 0:
+        if epoch == NO_LEADER_EPOCH:
             return
-        if epoch < self._last_epoch:
+        if epoch < max(self._last_epoch, 0):
             self._epochs_fell_at = header.base_offset
         elif epoch > self._last_epoch:
             self.epochs.assign(epoch, header.base_offset)
@@ -259,9 +263,9 @@ def _log_bytes(folder: str, files: Files) -> int:
     return sum(files.size(os.path.join(folder, file_name(name.base_offset, Kind.LOG))) for name in live)
 
 
-def _read_log_starts(path: str, files: Files) -> dict[TopicPartition, int]:
+def _read_checkpoint(path: str, files: Files, name: str) -> dict[TopicPartition, int]:
     try:
-        return checkpoint.read_offsets(files, os.path.join(path, checkpoint.LOG_START_FILE))
+        return checkpoint.read_offsets(files, os.path.join(path, name))
     except CorruptCheckpoint:
         return {}  # `_check_offsets` says so
 

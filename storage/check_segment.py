@@ -68,6 +68,7 @@ class WalkResult:
     """Where a walk over a segment's log got to; the caller's to keep for the next segment."""
 
     next_offset: int
+    compacted_to: int = 0  # in front of it compaction is known to have been
     end_position: int = 0
     largest_timestamp: int = NO_TIMESTAMP
     missing_count: int = 0  # offsets that no batch covers
@@ -75,7 +76,7 @@ class WalkResult:
 
     def note_gap(self, start_offset: int, end_offset: int) -> None:
         """No batch covers the offsets from `start_offset` to `end_offset` (exclusive)."""
-        if end_offset > start_offset:
+        if end_offset > max(start_offset, self.compacted_to):
             self.missing_count += end_offset - start_offset
             self.first_missing = self.first_missing or (start_offset, end_offset)
 

@@ -65,9 +65,16 @@ class OffsetMap:
 
     def _find(self, digest: bytes) -> tuple[int, int]:
         """Where the digest is, or would go, and its offset + 1 (0: it is not there, or there is no free slot left)."""
+        position = int.from_bytes(digest[:4]) % self._slots * SLOT_BYTES
+        known, found = _SLOT.unpack_from(self._table, position)
+        if known == digest or not found:
+            return position, found
+        return self._find_further(digest)
+
+    def _find_further(self, digest: bytes) -> tuple[int, int]:
         table, slots = self._table, self._slots
         probe = 0
-        for attempt in range(slots + _DIGEST_PROBES):
+        for attempt in range(1, slots + _DIGEST_PROBES):
             if attempt < _DIGEST_PROBES:
                 (probe,) = _PROBE.unpack_from(digest, attempt)
             else:

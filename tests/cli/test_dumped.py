@@ -6,9 +6,12 @@ import json
 
 import pytest
 from ottla.cli.dumped import json_of, lines_of
+from ottla.protocol.batch_header import DELETE_HORIZON_BIT
+from ottla.protocol.records import read_header
 from ottla.storage.dump import (
     Dumped,
     DumpedAbort,
+    DumpedBatch,
     DumpedEpoch,
     DumpedOffset,
     DumpedPosition,
@@ -17,6 +20,7 @@ from ottla.storage.dump import (
     DumpedTime,
     Unreadable,
 )
+from support.batches import batch
 
 PRODUCER = DumpedProducer(
     producer_id=7,
@@ -54,3 +58,12 @@ PRODUCER = DumpedProducer(
 def test_it_is_said_in_a_line_and_as_an_object(dumped: Dumped, line: str, kind: str) -> None:
     assert list(lines_of(dumped)) == [line]
     assert json.loads(json.dumps(json_of(dumped)))["type"] == kind
+
+
+def test_a_batch_that_compaction_has_touched_tells_when_its_tombstones_go() -> None:
+    header = read_header(batch(None, key=b"k"))
+    touched = header._replace(attributes=header.attributes | DELETE_HORIZON_BIT, base_timestamp=1_000)
+    (line,) = lines_of(DumpedBatch(0, touched, True, None))
+    assert "tombstones and markers go at 1970-01-01T00:00:01.000Z" in line
+    assert json_of(DumpedBatch(0, touched, True, None))["delete_horizon"] == 1_000
+    assert json_of(DumpedBatch(0, header, True, None))["delete_horizon"] is None

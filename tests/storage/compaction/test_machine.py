@@ -99,7 +99,7 @@ class CompactedLog(RuleBasedStateMachine):
         self.now_ms = 1_000_000
         self.appended: list[Appended] = []
         self.ended: list[Ended] = []
-        self.flushed_end = 0
+        self.flushed_end = self.log_start = 0
         self.checkpointed_point = 0
         self.checkpointed_clean: int | None = None
         self.sequences: dict[int, int] = {}
@@ -337,7 +337,8 @@ class CompactedLog(RuleBasedStateMachine):
         end = self.log.log_end_offset
         assert end >= self.flushed_end
         start = self.log.log_start_offset
-        assert not start or not self.flushed_end, "only what was never flushed may be lost in front"
+        assert start == self.log_start or self.flushed_end <= self.log_start, "what was flushed is not lost in front"
+        self.log_start = start
         self.appended = [each for each in self.appended if start <= each.offset < end]
         self.ended = [each for each in self.ended if start <= each.offset < end]
         self.compare()
