@@ -1,6 +1,6 @@
 """Ottla, Kafka's little sister: a Kafka-compatible commit-log broker in Python, and a client for any Kafka.
 
-    from ottla import Admin, Producer
+    from ottla import Admin, Consumer, Producer
     from ottla.sync import Producer          # without asyncio
 
 What is named here is imported when it is first asked for, so that starting a broker does not load the client.
@@ -14,6 +14,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .client.admin import Admin as Admin
     from .client.admin.values import TopicPartition as TopicPartition
+    from .client.consumer.consumer import Consumer as Consumer
+    from .client.consumer.fetched_batch import CorruptRecords as CorruptRecords
+    from .client.consumer.fetched_batch import DeserializationError as DeserializationError
+    from .client.consumer.fetched_batch import FetchedBatch as FetchedBatch
+    from .client.consumer.listener import RebalanceListener as RebalanceListener
+    from .client.consumer.offset_requests import OffsetAndMetadata as OffsetAndMetadata
+    from .client.consumer.offsets import CommitFailed as CommitFailed
+    from .client.consumer.record import ConsumerRecord as ConsumerRecord
     from .client.delivery import RecordMetadata as RecordMetadata
     from .client.errors import BufferFull as BufferFull
     from .client.errors import CannotConnect as CannotConnect
@@ -31,10 +39,18 @@ _HOMES = {
     "BufferFull": "client.errors",
     "CannotConnect": "client.errors",
     "ClientError": "client.errors",
+    "CommitFailed": "client.consumer.offsets",
+    "Consumer": "client.consumer.consumer",
+    "ConsumerRecord": "client.consumer.record",
+    "CorruptRecords": "client.consumer.fetched_batch",
     "DeliveryTimedOut": "client.errors",
+    "DeserializationError": "client.consumer.fetched_batch",
     "ErrorCode": "protocol.errors",
+    "FetchedBatch": "client.consumer.fetched_batch",
     "KafkaError": "protocol.errors",
+    "OffsetAndMetadata": "client.consumer.offset_requests",
     "Producer": "client.producer",
+    "RebalanceListener": "client.consumer.listener",
     "RecordMetadata": "client.delivery",
     "RecordTooLarge": "client.errors",
     "TopicPartition": "client.admin.values",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TypeVar
 
 from ..client.admin import Admin
@@ -18,8 +19,15 @@ TIMEOUT_S = 30.0
 
 def ask(bootstrap_servers: str, question: Callable[[Admin], Awaitable[T]]) -> T:
     """The answer to `question`, put to the cluster at these addresses; CommandError if there is none."""
-    try:
+    with in_one_line():
         return asyncio.run(_ask(bootstrap_servers, question))
+
+
+@contextmanager
+def in_one_line() -> Iterator[None]:
+    """What the cluster refuses, or that nobody answers, becomes a CommandError."""
+    try:
+        yield
     except CannotConnect as error:
         hint = "is the broker running? `ottla serve` starts one, --bootstrap-server names another"
         raise CommandError(f"{error}; {hint}") from error

@@ -23,7 +23,7 @@ Configs = Annotated[
 ]
 Names = Annotated[list[str], typer.Argument(metavar="TOPIC", help="The topics.", show_default=False)]
 
-_LOCAL = "localhost:9092"
+LOCAL = "localhost:9092"
 
 
 @topics_app.command()
@@ -45,7 +45,7 @@ def create(
     if_not_exists: Annotated[
         bool, typer.Option("--if-not-exists", help="Say nothing of a topic that exists already.")
     ] = False,
-    bootstrap_server: BootstrapServer = _LOCAL,
+    bootstrap_server: BootstrapServer = LOCAL,
     as_json: AsJson = False,
 ) -> None:
     """Create topics.
@@ -70,7 +70,7 @@ def create(
 @topics_app.command("list")
 def list_(
     include_internal: Annotated[bool, typer.Option("--internal", help="Internal topics, too.")] = False,
-    bootstrap_server: BootstrapServer = _LOCAL,
+    bootstrap_server: BootstrapServer = LOCAL,
     as_json: AsJson = False,
 ) -> None:
     """List topics: name, partitions, replicas, separated by tabs when piped."""
@@ -84,7 +84,7 @@ def describe(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="TOPIC", help="The topics; all if none is named.")
     ] = None,
-    bootstrap_server: BootstrapServer = _LOCAL,
+    bootstrap_server: BootstrapServer = LOCAL,
     as_json: AsJson = False,
 ) -> None:
     """Describe topics: their configs, their partitions and offsets.
@@ -108,7 +108,7 @@ def alter(
         list[str] | None,
         typer.Option("--delete-config", metavar="KEY", help="Set a config back to its default; may be repeated."),
     ] = None,
-    bootstrap_server: BootstrapServer = _LOCAL,
+    bootstrap_server: BootstrapServer = LOCAL,
 ) -> None:
     """Change a topic's configs, or give it more partitions.
 
@@ -127,7 +127,7 @@ def alter(
 def delete(
     names: Names,
     if_exists: Annotated[bool, typer.Option("--if-exists", help="Say nothing of a topic that does not exist.")] = False,
-    bootstrap_server: BootstrapServer = _LOCAL,
+    bootstrap_server: BootstrapServer = LOCAL,
 ) -> None:
     """Delete topics, and all that is in them."""
     from . import topic_commands

@@ -15,7 +15,14 @@ from typing import NamedTuple
 from .batch_header import BatchHeader, TimestampType
 from .errors import MalformedMessage
 from .record_reader import MIN_RECORD_BYTES, read_headers
+from .uniform_records import read_run
 from .varints import ONE_BYTE, read_varint, read_varlong
+
+_FIRST_PATIENCE = 2
+"""So many records are read one by one before a run of uniform ones is looked for, and twice as many after each that was
+short or none at all, up to a thousand: where records are not alike, looking costs next to nothing."""
+_MOST_DOUBLINGS = 9
+_SHORT_RUN = 8
 
 
 class RecordColumns(NamedTuple):
@@ -63,18 +70,23 @@ def _fill(columns: RecordColumns, data: bytes, source: bytes | memoryview, heade
 
     The one loop that every consumed record pays for, so it is written for speed: varints of one and two bytes are read
     in place, and an odd length, which means a negative one, is null.  A slice past the end is short and costs nothing;
-    the record then does not end where its length says, or the next byte is an IndexError.
+    the record then does not end where its length says, or the next byte is an IndexError.  Records that are all alike
+    are read as a run (`uniform_records`).
     """
     add_offset, add_timestamp = columns.offsets.append, columns.timestamps.append
     add_key, add_value, add_headers = columns.keys.append, columns.values.append, columns.headers.append
     base_offset, base_timestamp, one_byte = header.base_offset, header.base_timestamp, ONE_BYTE
     position = 0
-    for _ in range(header.record_count):
+    left = header.record_count
+    patience, misses = _FIRST_PATIENCE, 0
+    while left:
+        left -= 1
+        start_of_record = position
         byte = data[position]
         if byte < 0x80:
             end = position + 1 + one_byte[byte]
             position += 2  # the attributes, too
-        elif (second := data[position + 1]) < 0x80:
+        elif (second := data[position + 1]) < 0x80 and not byte & 1:
             end = position + 2 + ((byte & 0x7F | second << 7) >> 1)
             position += 3
         else:
@@ -138,4 +150,21 @@ def _fill(columns: RecordColumns, data: bytes, source: bytes | memoryview, heade
             add_headers(())
         if position != end:
             raise MalformedMessage(f"a record ends {position - end} bytes off its length")
+        if patience:
+            patience -= 1
+            continue
+        run = None
+        if left and not columns.headers[-1]:
+            run = read_run(data, source, start_of_record, left, columns.offsets[-1] - base_offset)
+        if run is None or len(run.values) < _SHORT_RUN:
+            misses += 1
+            patience = _FIRST_PATIENCE << min(misses, _MOST_DOUBLINGS)
+        if run is not None:
+            columns.offsets.extend(range(base_offset + run.offset_deltas.start, base_offset + run.offset_deltas.stop))
+            columns.timestamps.extend([base_timestamp + delta for delta in run.timestamp_deltas])
+            columns.keys.extend(run.keys)
+            columns.values.extend(run.values)
+            columns.headers.extend([()] * len(run.values))
+            left -= len(run.values)
+            position = run.end
     return position

@@ -299,15 +299,19 @@ class GroupCoordinator(CatalogListener):
         *,
         producer: TransactionalProducer | None = None,
         verification: Verification | None = None,
+        written: Callable[[], None] | None = None,
     ) -> None:
         """As `write`; the group is there then, if it was not: offsets may be kept for one that has no members.
 
-        With a `producer` they are part of its transaction (see `Shard.write`).
+        With a `producer` they are part of its transaction (see `Shard.write`). `written` is called once they are in the
+        log and count, before the disk is waited for.
         """
         shard = self.shard_of(group_id)
         end_offset = shard.write(records, producer=producer, verification=verification)
         if group_id not in shard.machine.groups and group_id not in shard.machine.state.consumers:
             shard.machine.groups[group_id] = Group(group_id, self._clock.now_ms())
+        if written is not None:
+            written()
         await self.durable(shard, end_offset)
 
     async def delete(self, group: Group) -> None:

@@ -241,7 +241,9 @@ class Consumer(Generic[K, V]):
         DeserializationError and CorruptRecords leave the position before the record; KafkaError says what the broker
         refused.  Failures to reach a broker are not raised: the consumer tries again until there is a record.
         """
-        return await self._running.handing_out.one(partitions or None)
+        handing_out = self._running.handing_out
+        record = None if partitions else handing_out.at_once()
+        return await handing_out.one(partitions or None) if record is None else record
 
     async def getmany(
         self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None
@@ -414,6 +416,12 @@ class Consumer(Generic[K, V]):
         if known is None:
             self._cluster.add_topics([topic])
         return None if known is None else frozenset(known.partitions)
+
+    async def topic_partitions(self, topic: str, timeout_ms: int | None = None) -> frozenset[int]:
+        """The partitions of a topic, asked for until it is there; KafkaError when it is not within the time."""
+        self._running  # noqa: B018  raises before `start`
+        known = await self._cluster.topic(topic, self._timeout_s if timeout_ms is None else timeout_ms / 1000)
+        return frozenset(known.partitions)
 
     async def topics(self) -> frozenset[str]:
         """All topics of the cluster, but for its internal ones."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import repeat
 from typing import Any, Generic
 
@@ -25,6 +26,7 @@ from ..errors import ClientError
 from .record import ConsumerRecord, K, RecordHeaders, V
 
 Deserializer = Callable[[bytes], Any]
+_make_record = partial(tuple.__new__, ConsumerRecord)  # what `_make` does, without a step through Python
 MAX_DECOMPRESSED_BYTES = 1024 * 1024 * 1024
 
 
@@ -183,17 +185,20 @@ class FetchedBatch(Generic[K, V]):
     def __iter__(self) -> Iterator[ConsumerRecord[K, V]]:
         return self._made(self.columns, self.keys(), self.values())
 
-    def records_until_failure(self) -> tuple[list[ConsumerRecord[K, V]], DeserializationError | None]:
-        """The records before the first that cannot be deserialized, and why it cannot."""
+    def records_until_failure(self) -> tuple[Iterator[ConsumerRecord[K, V]], DeserializationError | None]:
+        """The records before the first that cannot be deserialized, and why it cannot.
+
+        They are made when they are taken: a record that is not kept is gone before the garbage collector sees it.
+        """
         try:
-            return self.records(), None
+            return iter(self), None
         except DeserializationError as error:
             count = bisect_left(self.columns.offsets, error.record.offset)
             failure = error
         before = self.columns.part(0, count)
         keys = self._deserialized("key", before.keys, self.deserializers.key)
         values = self._deserialized("value", before.values, self.deserializers.value)
-        return list(self._made(before, keys, values)), failure
+        return self._made(before, keys, values), failure
 
     def _made(self, columns: RecordColumns, keys: list[Any], values: list[Any]) -> Iterator[ConsumerRecord[K, V]]:
         rows = zip(
@@ -208,7 +213,7 @@ class FetchedBatch(Generic[K, V]):
             repeat(self.header.partition_leader_epoch),
             strict=False,  # the constants never end
         )
-        return map(ConsumerRecord._make, rows)
+        return map(_make_record, rows)
 
     def _deserialized(self, name: str, column: list[bytes | None], deserializer: Deserializer | None) -> list[Any]:
         if deserializer is None:

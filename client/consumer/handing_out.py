@@ -98,6 +98,17 @@ class HandingOut:
 
     # -- the forms
 
+    def at_once(self) -> AnyRecord | None:
+        """The next record of the batch that `one` is in the middle of, if it is; None says nothing, ask `one`."""
+        state = self._in_hand[0] if self._in_hand else None
+        if state is None or state.reading is None or state.held or state.paused or len(self._in_hand) > 1:
+            return None
+        record = next(state.reading.records, None)
+        if record is not None:
+            state.in_hand_from, state.is_iterated = record.offset, False
+            state.position = record.offset + 1
+        return record
+
     async def one(self, among: Among) -> AnyRecord:
         """The next record, waited for without end."""
         with self._asked():

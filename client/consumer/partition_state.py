@@ -169,7 +169,7 @@ class PartitionState:
         """Make the records of the next batch."""
         records, failure = batch.records_until_failure()
         self.position_epoch = batch.leader_epoch
-        self.reading = Reading(batch, iter(records), failure)
+        self.reading = Reading(batch, records, failure)
         return self.reading
 
     def finish_batch(self) -> None:

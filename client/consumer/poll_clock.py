@@ -1,8 +1,8 @@
 """When the user last came for records: one who takes too long between two calls is taken for stuck.
 
-A call begins with `asked` and ends with `given`; in between, while the user waits for records, it cannot be late.  An
-`async for` takes records without a call for each: there, that positions move is the sign that the user goes on, and it
-is looked for now and then.  Times are the loop's, in seconds.
+A call begins with `asked` and ends with `given`; in between, while the user waits for records, it cannot be late.  The
+quick ways to a record (an `async for`, a `getone` of what is there already) do without: that positions move is the sign
+that the user goes on, and it is looked for now and then.  Times are the loop's, in seconds.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class PollClock:
         progress = sum(state.position for state in states)
         if progress != self._seen:
             self._seen = progress
-            self.last_s = now_s if any(state.is_iterated for state in states) else self.last_s
+            self.last_s = now_s
         return not self.waiting_count and now_s - self.last_s > self.max_interval_ms / 1000
 
     def look_again_s(self, now_s: float) -> float:

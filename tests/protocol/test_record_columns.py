@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from ottla.protocol.errors import MalformedMessage
 from ottla.protocol.record_columns import read_columns
@@ -77,3 +77,36 @@ def test_a_batch_that_is_cut_short_is_refused(rows: list, missing: int) -> None:
 
     with pytest.raises(MalformedMessage):
         read_columns(data[RECORD_BATCH_OVERHEAD:-missing], read_header(data))
+
+
+@st.composite
+def alike(draw: st.DrawFn) -> list:
+    """Runs of records of one form, with others between them, and timestamps of every width."""
+    rows = []
+    for _ in range(draw(st.integers(1, 4))):
+        key_size, value_size = draw(st.sampled_from((-1, 0, 3, 70))), draw(st.sampled_from((-1, 0, 5, 100)))
+        key = None if key_size < 0 else b"k" * key_size
+        value = None if value_size < 0 else b"v" * value_size
+        step = draw(st.sampled_from((0, 0, 1, 40, -3)))
+        for number in range(draw(st.integers(1, 150))):
+            gap = draw(st.sampled_from((1,) * 40 + (2,)))
+            rows.append((1000 + step * number, key, value, [], gap))
+        if draw(st.booleans()):
+            rows.append((5, b"other", None, [("h", b"")], 1))
+    return rows
+
+
+@settings(max_examples=200, deadline=None)
+@given(alike(), st.data())
+def test_runs_of_records_that_are_alike_hold_what_single_records_hold(rows: list, data: st.DataObject) -> None:
+    batch = bytearray(batch_of(rows))
+    if data.draw(st.booleans()):
+        batch[data.draw(st.integers(RECORD_BATCH_OVERHEAD, len(batch) - 1))] ^= data.draw(st.integers(1, 255))
+    try:
+        expected = list(iter_unfolded(bytes(batch[RECORD_BATCH_OVERHEAD:]), read_header(batch)))
+    except MalformedMessage:
+        with pytest.raises(MalformedMessage):
+            rows_of(bytes(batch))
+    else:
+        assert rows_of(bytes(batch)) == expected
+        assert rows_of(bytes(batch), as_views=True) == expected
