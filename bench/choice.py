@@ -13,6 +13,7 @@ from .scenarios import (
     latency,
     load_directory,
     many_partitions,
+    offsets,
     one_record,
     produce_consume,
     start,
@@ -30,6 +31,7 @@ ALL = cast(
         many_partitions,
         fan_out,
         groups,
+        offsets,
     ),
 )
 
