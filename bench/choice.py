@@ -7,6 +7,7 @@ from typing import cast
 
 from .core.model import Scenario
 from .scenarios import (
+    clients,
     end_to_end,
     fan_out,
     groups,
@@ -32,6 +33,7 @@ ALL = cast(
         fan_out,
         groups,
         offsets,
+        clients,
     ),
 )
 

@@ -220,6 +220,10 @@ class Delivery:
         self._cancelled = False
         self._asyncio_future_blocking = False
 
+    def again(self) -> Delivery:
+        """Another awaitable of the same record, which can be cancelled without cancelling this one."""
+        return Delivery(self._fate, self._index, self._timestamp, self._loop)
+
     def done(self) -> bool:
         """Whether there is an outcome, or it was cancelled."""
         return self._cancelled or self._fate.outcome is not None
