@@ -7,6 +7,7 @@ from typing import cast
 
 from .core.model import Scenario
 from .scenarios import (
+    clients,
     end_to_end,
     fan_out,
     groups,
@@ -30,6 +31,7 @@ ALL = cast(
         many_partitions,
         fan_out,
         groups,
+        clients,
     ),
 )
 
