@@ -101,7 +101,13 @@ class Asking:
         return await self._until_answered(lambda: self._once(self.connect, key, message), _never_left)
 
     async def node(self, node_id: int, key: ApiKey, message: Message) -> Message:
-        """A certain broker's answer.  KafkaError(BROKER_NOT_AVAILABLE) if the cluster does not know it."""
+        """A certain broker's answer to a question.  KafkaError(BROKER_NOT_AVAILABLE) if the cluster does not know it."""
+        return await self._until_answered(
+            lambda: self._once(lambda: self._connection_to(node_id), key, message), is_retriable
+        )
+
+    async def change_node(self, node_id: int, key: ApiKey, message: Message) -> Message:
+        """A certain broker's answer to a change, sent again only if it never left.  KafkaError as for `node`."""
         return await self._until_answered(
             lambda: self._once(lambda: self._connection_to(node_id), key, message), _never_left
         )
@@ -149,21 +155,29 @@ class Asking:
     async def leaders(
         self, key: ApiKey, partitions: Iterable[TopicPartition], request_of: RequestOf
     ) -> dict[TopicPartition, Message | KafkaError]:
-        """What each partition's leader answers about it; a refusal of ours where there is no leader."""
+        """What each partition's leader answers about it; a refusal of ours where there is no leader.
+
+        Asked again, at a new leader if there is one, where no answer came: it must do no harm to be asked twice.
+        ClientError when a leader does not answer to the end.
+        """
         left = list(partitions)
         outcomes: dict[TopicPartition, Message | KafkaError] = {}
         deadline, attempt = self._deadline(), 0
         while left:
-            outcomes |= await self._ask_leaders(key, left, request_of)
-            left = [each for each in left if _code_of(outcomes.get(each)) in NOT_THE_LEADER]
+            answered, lost = await self._ask_leaders(key, left, request_of)
+            outcomes |= answered
+            left = [each for each in left if each in lost or _code_of(outcomes.get(each)) in NOT_THE_LEADER]
             attempt += 1
-            if not left or not await self._pause(attempt, deadline):
+            if left and not await self._pause(attempt, deadline):
+                if lost:
+                    raise next(iter(lost.values()))
                 break
         return outcomes
 
     async def _ask_leaders(
         self, key: ApiKey, partitions: Sequence[TopicPartition], request_of: RequestOf
-    ) -> dict[TopicPartition, Message | KafkaError]:
+    ) -> tuple[dict[TopicPartition, Message | KafkaError], dict[TopicPartition, ClientError]]:
+        """What was answered, and why for the other partitions nothing was."""
         metadata = await self.metadata(sorted({each.topic for each in partitions}))
         leaders = _leaders(metadata)
         outcomes: dict[TopicPartition, Message | KafkaError] = {}
@@ -173,17 +187,22 @@ class Asking:
                 shares[leaders[each]].append(each)
             else:
                 outcomes[each] = _no_leader(each, metadata)
-        for answer in await asyncio.gather(
-            *(self._ask_at(address, key, request_of(share)) for address, share in shares.items())
-        ):
+        lost: dict[TopicPartition, ClientError] = {}
+
+        async def ask_one(address: Address, share: Sequence[TopicPartition]) -> None:
+            try:
+                answer = await self._once(lambda: self._pool.at(address), key, request_of(share))
+            except ClientError as error:
+                if not is_retriable(error):
+                    raise
+                lost.update(dict.fromkeys(share, error))
+                return
             for topic in answer.topics:
                 for partition in topic.partitions:
                     outcomes[TopicPartition(topic.name, partition.partition_index)] = partition
-        return outcomes
 
-    async def _ask_at(self, address: Address, key: ApiKey, message: Message) -> Message:
-        connection = await self._pool.at(address)
-        return await connection.request(key, message, timeout_s=self._timeout_s + _GRACE_S)
+        await asyncio.gather(*(ask_one(*each) for each in shares.items()))
+        return outcomes, lost
 
     # -- coordinators
 

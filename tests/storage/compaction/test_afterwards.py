@@ -47,6 +47,7 @@ def test_after_a_crash_its_gaps_are_no_damage(config: LogConfig, old_files: str)
     assert records(log) == before
     assert not log.recovery.notes
     assert not log.recovery.dropped
+    assert not log.recovery.rebuilt_indexes, "also those of a segment of which nothing is left"
 
 
 def test_the_recovery_point_alone_tells_a_gap_from_a_lost_segment() -> None:
