@@ -67,6 +67,14 @@ def _quiet_clients() -> Iterator[None]:
         each.setLevel(level)
 
 
+@pytest.fixture(scope="module")
+def new_broker(tmp_path_factory: pytest.TempPathFactory) -> Callable[[dict[str, str]], StartedBroker]:
+    """Make a broker with other settings, for the tests of one file: `with new_broker({...}) as broker`."""
+    if GIVEN and GIVEN != APACHE_KAFKA:
+        pytest.skip("this test needs a broker with settings of its own, and was given one")
+    return lambda settings: _new_broker(tmp_path_factory.mktemp("broker"), settings)
+
+
 @pytest.fixture
 def own_broker(tmp_path: Path) -> Iterator[Callable[..., StartedBroker]]:
     """Start a broker that the test may stop, kill and look into: `own_broker({"num.partitions": "3"})`."""
