@@ -14,6 +14,7 @@ from .scenarios import (
     latency,
     load_directory,
     many_partitions,
+    offsets,
     one_record,
     produce_consume,
     start,
@@ -31,6 +32,7 @@ ALL = cast(
         many_partitions,
         fan_out,
         groups,
+        offsets,
         clients,
     ),
 )
