@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from .client.errors import CannotConnect as CannotConnect
     from .client.errors import ClientError as ClientError
     from .client.errors import DeliveryTimedOut as DeliveryTimedOut
+    from .client.errors import ProducerFenced as ProducerFenced
     from .client.errors import RecordTooLarge as RecordTooLarge
+    from .client.errors import TransactionFailed as TransactionFailed
     from .client.producer import Producer as Producer
     from .protocol.errors import ErrorCode as ErrorCode
     from .protocol.errors import KafkaError as KafkaError
@@ -50,10 +52,12 @@ _HOMES = {
     "KafkaError": "protocol.errors",
     "OffsetAndMetadata": "client.consumer.offset_requests",
     "Producer": "client.producer",
+    "ProducerFenced": "client.errors",
     "RebalanceListener": "client.consumer.listener",
     "RecordMetadata": "client.delivery",
     "RecordTooLarge": "client.errors",
     "TopicPartition": "client.admin.values",
+    "TransactionFailed": "client.errors",
 }
 
 

@@ -2,9 +2,10 @@
 
 python -m crash.bank_workers CLIENT BOOTSTRAP NUMBER      (the process is there to be killed)
 
-`confluent` is a member of a group: its offsets are fenced by the group's generation (KIP-447). `aiokafka` has no word
-for that, so each of its workers has partitions of its own, and a transactional id that goes with them. Whatever
-goes wrong, a worker lets go of everything and begins again from the committed offsets, as applications do.
+`confluent` and `ottla` are members of a group: their offsets are fenced by the group's generation (KIP-447).
+`aiokafka` has no word for that, so each of its workers has partitions of its own, and a transactional id that goes
+with them. Whatever goes wrong, a worker lets go of everything and begins again from the committed offsets, as
+applications do.
 
 A worker that is silent for HUNG_S ends itself: librdkafka 2.x can wait for ever in send_offsets_to_transaction, between
 AddOffsetsToTxn and TxnOffsetCommit, for a group coordinator that was away for a moment.
@@ -23,11 +24,14 @@ from aiokafka import TopicPartition as AioPartition
 from aiokafka.errors import KafkaError as AioError
 from confluent_kafka import Consumer, KafkaException, Message, Producer
 from confluent_kafka import TopicPartition as Position
+from ottla import ClientError, KafkaError
+from ottla import Consumer as OwnConsumer
+from ottla import Producer as OwnProducer
 
 TRANSFERS, LEDGER = "transfers", "ledger"
 PARTITIONS = 4
 WORKERS = 2
-GROUP = {"confluent": "bank", "aiokafka": "bank-of-aio"}
+GROUP = {"confluent": "bank", "aiokafka": "bank-of-aio", "ottla": "bank-of-our-own"}
 SESSION_MS = 2_000
 TRANSACTION_MS = 5_000
 BATCH = 20
@@ -159,9 +163,51 @@ async def book_records(
         await producer.send_offsets_to_transaction(offsets, group)
 
 
+# --- our own client
+
+
+async def run_ottla(bootstrap: str, number: int) -> None:
+    while True:
+        with contextlib.suppress(ClientError, KafkaError):
+            await book_ottla(bootstrap, number)
+        await asyncio.sleep(PAUSE_S)
+
+
+async def book_ottla(bootstrap: str, number: int) -> None:
+    """Until something goes wrong."""
+    async with (
+        OwnProducer(
+            bootstrap, transactional_id=f"own-{number}", transaction_timeout_ms=TRANSACTION_MS, max_block_ms=10_000
+        ) as producer,
+        OwnConsumer(
+            TRANSFERS,
+            bootstrap_servers=bootstrap,
+            group_id=GROUP["ottla"],
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            isolation_level="read_committed",
+            session_timeout_ms=SESSION_MS,
+            heartbeat_interval_ms=SESSION_MS // 4,
+        ) as consumer,
+    ):
+        while True:
+            faulthandler.dump_traceback_later(2 * HUNG_S, exit=True)
+            records = await consumer.getmany(timeout_ms=500, max_records=BATCH)
+            if not records:
+                continue
+            async with producer.transaction():
+                for each in (record for some in records.values() for record in some):
+                    for entry in entries(each.value):
+                        await producer.send(LEDGER, entry, key=entry.split(b",")[1])
+                behind = {at: some[-1].offset + 1 for at, some in records.items()}
+                await producer.send_offsets_to_transaction(behind, consumer.group_metadata())
+
+
 if __name__ == "__main__":
     client, bootstrap, number = sys.argv[1:]
     if client == "confluent":
         run_confluent(bootstrap, int(number))
+    elif client == "ottla":
+        asyncio.run(run_ottla(bootstrap, int(number)))
     else:
         asyncio.run(run_aiokafka(bootstrap, int(number)))

@@ -130,7 +130,7 @@ def ledger(bootstrap: str) -> list[bytes]:
     return entries
 
 
-@pytest.mark.parametrize("client", ["confluent", "aiokafka"])
+@pytest.mark.parametrize("client", ["confluent", "aiokafka", "ottla"])
 def test_every_transfer_is_booked_once_however_often_somebody_is_killed(
     client: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

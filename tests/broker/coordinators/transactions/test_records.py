@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -143,3 +145,9 @@ def test_the_machine_keeps_the_last_state_of_each_id_and_lets_go_of_one_that_end
     assert machine.get("x") is None
     assert machine.decode(b"\0\7\0\0", b"") is None
     assert len(machine) == 0
+
+
+def test_the_example_of_the_format_page_is_what_kafka_wrote() -> None:
+    page = (Path(__file__).parents[4] / "docs" / "format-transaction-state.md").read_text(encoding="utf-8")
+    lines = page.split("```")[1].strip("\n").splitlines()
+    assert "".join(line.split("   ")[0] for line in lines).replace(" ", "") == KAFKAS[5]
