@@ -7,12 +7,14 @@ from typing import cast
 
 from .core.model import Scenario
 from .scenarios import (
+    clients,
     end_to_end,
     fan_out,
     groups,
     latency,
     load_directory,
     many_partitions,
+    offsets,
     one_record,
     produce_consume,
     start,
@@ -30,6 +32,8 @@ ALL = cast(
         many_partitions,
         fan_out,
         groups,
+        offsets,
+        clients,
     ),
 )
 

@@ -19,6 +19,7 @@ from uuid import UUID
 
 from ..storage.directory import LogDirectory
 from ..storage.loading import LoadProgress, LoadReport
+from ..storage.log import Log, Removal
 from ..storage.system_files import SystemFiles
 from .adoption import adopt
 from .api.context import RequestContext
@@ -260,12 +261,26 @@ class Broker(CatalogListener):
 
     async def sweep(self) -> None:
         """Apply retention to every log, a few at a time, and remove what was deleted long enough ago."""
+        removals: list[tuple[Log, Removal]] = []
         for count, partition in enumerate(self.partitions, 1):
             partition.sweep(self.clock.now_ms())
+            removal = partition.log.take_removal(self.clock.now_ms())
+            if removal is not None:
+                removals.append((partition.log, removal))
             if count % LOGS_PER_TURN == 0:
                 await asyncio.sleep(0)
+        await self._remove(removals)
         await asyncio.to_thread(self.directory.sweep, self.clock.now_ms())
         self.partitions.retry()
+
+    async def _remove(self, removals: list[tuple[Log, Removal]]) -> None:
+        """Remove files in a thread: unlinking a large one takes its time."""
+        for removed_from, removal in removals:
+            try:
+                await asyncio.to_thread(removal.run)
+            except OSError as error:
+                log.warning("%s: old files could not be removed yet: %s", removed_from.directory, error)
+                removed_from.put_back(removal)
 
     async def _abandon(self) -> None:
         """Let go of everything after a failed start."""

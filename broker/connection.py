@@ -62,6 +62,7 @@ class Reply:
     def let_next_begin(self) -> None:
         """The request is decided: the next may begin before this reply is completed."""
         self._holds = False
+        self.connection.line_released()
 
     def close(self, reason: str) -> None:
         """The peer broke the protocol: its connection ends, with one log line."""
@@ -224,6 +225,11 @@ class Connection(asyncio.BufferedProtocol):
             if reply.parts is None and reply.hurry is not None:
                 reply.hurry()
         self._go_on_soon()
+
+    def line_released(self) -> None:
+        """A request that held the line does so no more: what is waiting behind it may begin, soon."""
+        if not self._corked and not self.is_closed:
+            self._go_on_soon()
 
     def reply_completed(self, reply: Reply) -> None:
         """A reply was filled: send what is next in order; soon, when others may be filled meanwhile and share the write."""

@@ -118,6 +118,7 @@ class Dispatcher:
             connection.local_host,
             connection.peer,
             self._broker.clock.now_ms(),
+            reply.let_next_begin,
         )
         answer = self._handlers[ApiKey(key)](self._broker, context, request)
         if isinstance(answer, Message):

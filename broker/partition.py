@@ -233,7 +233,7 @@ class Partition:
         """Apply retention. A full disk refuses the new segment that it may need; the next sweep tries again."""
         start = self.log.log_start_offset
         try:
-            self.log.sweep(now_ms)
+            self.log.retire(now_ms)
         except KafkaError as error:
             log.warning("%s: retention waits: %s", self.name, error.message)
         if self.log.log_start_offset != start:

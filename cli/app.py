@@ -1,4 +1,4 @@
-"""The command line as Typer knows it: `ottla serve`, `ottla consume`, `ottla topics …`, `ottla groups …`, `ottla log …`.
+"""The command line as Typer knows it: `ottla serve`, `ottla produce`, `ottla consume`, `ottla topics …` and so on.
 
 This module and those of the commands hold only what `--help` needs; what a command works with (the broker, the client,
 rich) is imported when it runs, so that `ottla --help` answers at once.
@@ -14,6 +14,7 @@ from .. import __version__
 from .consume import consume
 from .groups import groups_app
 from .log import log_app
+from .produce import produce_command
 from .serve_command import serve_command
 from .topics import topics_app
 
@@ -28,6 +29,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 app.command("serve")(serve_command)
+app.command("produce")(produce_command)
 app.command("consume")(consume)
 app.add_typer(topics_app, name="topics")
 app.add_typer(groups_app, name="groups")

@@ -58,6 +58,7 @@ class Accumulator:
         self.buffered_bytes = 0
         self.wants_metadata = False
         self._settings = settings
+        self._buffer_memory = settings.buffer_memory
         self._random = random
         self._lanes: dict[tuple[str, int], Lane] = {}
         self._active: dict[Lane, None] = {}  # lanes that are not empty, next to be served first
@@ -76,7 +77,7 @@ class Accumulator:
     @property
     def has_room(self) -> bool:
         """Whether another record may be added."""
-        return self.buffered_bytes < self._settings.buffer_memory
+        return self.buffered_bytes < self._buffer_memory
 
     def begin(self, lane: Lane, now_s: float) -> Batch:
         """Open a new batch in a lane; what was open is full."""
@@ -85,10 +86,11 @@ class Accumulator:
         batch.fate.watch(lambda: self._release(batch))
         return batch
 
-    def reserve(self, batch: Batch, size_bytes: int) -> None:
-        """Records of so many bytes were appended to a batch."""
+    def reserve(self, batch: Batch, size_bytes: int) -> bool:
+        """Records of so many bytes were appended to a batch; whether the buffer is full now."""
         batch.reserved_bytes += size_bytes
         self.buffered_bytes += size_bytes
+        return self.buffered_bytes >= self._buffer_memory
 
     def _release(self, batch: Batch) -> None:
         self.buffered_bytes -= batch.reserved_bytes

@@ -16,7 +16,7 @@ import contextvars
 import logging
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..protocol.errors import ErrorCode, KafkaError
 from ..protocol.records import TimestampType
@@ -26,8 +26,7 @@ _logger = logging.getLogger(__name__)
 _NO_TIME = -1
 
 
-@dataclass(frozen=True, slots=True)
-class RecordMetadata:
+class RecordMetadata(NamedTuple):
     """Where a record was written.
 
     `offset` is -1 when the broker does not say (acks 0, or an old broker that had the batch already); `timestamp` is in
@@ -124,10 +123,10 @@ class Fate:
     def metadata(self, index: int, timestamp: int) -> RecordMetadata:
         """Where record `index` of the batch was written; raises what became of it otherwise."""
         outcome = self.outcome
-        if isinstance(outcome, Divided):
-            fate, index = _part(outcome, index)
-            return fate.metadata(index, timestamp)
         if not isinstance(outcome, Acknowledged):
+            if isinstance(outcome, Divided):
+                fate, index = _part(outcome, index)
+                return fate.metadata(index, timestamp)
             raise self._error(index)
         appended = outcome.log_append_time_ms
         return RecordMetadata(
@@ -226,6 +225,10 @@ class Delivery:
         self._callbacks: list[tuple[Callable[[Any], object], contextvars.Context | None]] | None = None
         self._cancelled = False
         self._asyncio_future_blocking = False
+
+    def again(self) -> Delivery:
+        """Another awaitable of the same record, which can be cancelled without cancelling this one."""
+        return Delivery(self._fate, self._index, self._timestamp, self._loop)
 
     def done(self) -> bool:
         """Whether there is an outcome, or it was cancelled."""

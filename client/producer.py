@@ -59,10 +59,6 @@ _STICKY_BYTES = 16 * 1024
 """After so many bytes without keys another partition is drawn (KIP-794 takes Kafka's default batch.size)."""
 
 
-def _wall_clock_ms() -> int:
-    return time.time_ns() // 1_000_000
-
-
 class Producer(Generic[K, V]):
     """Sends records.  Use it as a context, or `start` and `stop` it.
 
@@ -109,11 +105,11 @@ class Producer(Generic[K, V]):
         transaction_timeout_ms: int = 60_000,
         network: Network | None = None,
         random: Random | None = None,
-        clock: Callable[[], int] = _wall_clock_ms,
+        clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         """ValueError for a setting that cannot be, or addresses that cannot be read.
 
-        `network`, `random` and `clock` (ms since 1970) are for tests in a world of their own.
+        `network`, `random` and `clock_ns` (since 1970) are for tests in a world of their own.
         """
         self._settings = ProducerSettings(
             client_id=client_id,
@@ -146,13 +142,13 @@ class Producer(Generic[K, V]):
         self._key_serializer = key_serializer
         self._value_serializer = value_serializer
         self._partitioner = partitioner
-        self._clock = clock
+        self._clock_ns = clock_ns
         self._batch_size = self._settings.batch_size
-        self._buffer_memory = buffer_memory
         self._largest_record = max_request_size - _BATCH_OVERHEAD_BYTES
         self._routes: dict[str, TopicRoute] = {}
         self._waiting_for_room: deque[asyncio.Future[None]] = deque()
         self._owes_turn = False  # a batch was filled: let the loop send it before taking more
+        self._must_pause = False  # that, or there is no room, or somebody waits for it: `send` has one thing to look at
         self._is_running = False
         self._loop: asyncio.AbstractEventLoop
         self._sending: Sending | None = None
@@ -235,15 +231,16 @@ class Producer(Generic[K, V]):
         is not there.  Cancelled, it has not taken the record.
         """
         route = self._routes.get(topic)
-        if route is None or self._owes_turn or self._waiting_for_room or self._is_full():
+        if route is None or self._must_pause:
             route = await self._ready(topic)
         if self._transactions is not None:
             self._transactions.check_open()
-        key_bytes = cast("bytes | None", key)
-        if key is not None and self._key_serializer is not None:
+        # Without a serializer they are bytes, or it is found out below.
+        key_bytes: bytes | None = key  # type: ignore[assignment]
+        value_bytes: bytes | None = value  # type: ignore[assignment]
+        if self._key_serializer is not None and key is not None:
             key_bytes = self._key_serializer(key)
-        value_bytes = cast("bytes | None", value)
-        if value is not None and self._value_serializer is not None:
+        if self._value_serializer is not None and value is not None:
             value_bytes = self._value_serializer(value)
         try:
             size = (
@@ -256,12 +253,13 @@ class Producer(Generic[K, V]):
             if batch is None or batch.builder.size_bytes + size > self._batch_size:
                 _must_be_bytes(key_bytes, value_bytes)
                 batch = self._begin(route, lane, size, key_bytes, partition)
-            at_ms = self._clock() if timestamp_ms is None else timestamp_ms
+            at_ms = self._clock_ns() // 1_000_000 if timestamp_ms is None else timestamp_ms
             index = batch.builder.append(at_ms, key_bytes, value_bytes, headers or ())
         except TypeError:
             _must_be_bytes(key_bytes, value_bytes)
             raise
-        self._accumulator.reserve(batch, size)
+        if self._accumulator.reserve(batch, size):
+            self._must_pause = True
         return Delivery(batch.fate, index, at_ms, self._loop)
 
     async def send_and_wait(
@@ -289,7 +287,7 @@ class Producer(Generic[K, V]):
             position = 0
             while position < len(chunk):
                 route = self._routes.get(topic)
-                if route is None or self._owes_turn or self._waiting_for_room or self._is_full():
+                if route is None or self._must_pause:
                     route = await self._ready(topic)
                 if self._transactions is not None:
                     self._transactions.check_open()
@@ -401,7 +399,7 @@ class Producer(Generic[K, V]):
         if lane.open is not None:  # it is full
             lane.close_open()
             self._sending.pump()
-            self._owes_turn = True
+            self._owes_turn = self._must_pause = True
         if partition is None:
             lane = route.lane_after(lane, key)
             if lane.open is not None and lane.open.builder.size_bytes + size <= self._batch_size:
@@ -427,10 +425,11 @@ class Producer(Generic[K, V]):
         batch = lane.open
         if batch is None or batch.builder.size_bytes + size > self._batch_size:
             batch = self._begin(route, lane, size, None, partition)
-        at_ms = self._clock() if timestamp_ms is None else timestamp_ms
+        at_ms = self._clock_ns() // 1_000_000 if timestamp_ms is None else timestamp_ms
         index, before = batch.builder.record_count, batch.builder.size_bytes
         position = batch.builder.append_values(at_ms, values, position, max_size_bytes=self._batch_size)
-        self._accumulator.reserve(batch, batch.builder.size_bytes - before)
+        if self._accumulator.reserve(batch, batch.builder.size_bytes - before):
+            self._must_pause = True
         bulk.add(batch.fate, index, batch.builder.record_count - index, at_ms)
         return position
 
@@ -446,7 +445,7 @@ class Producer(Generic[K, V]):
     # -- waiting
 
     def _is_full(self) -> bool:
-        return self._accumulator.buffered_bytes >= self._buffer_memory
+        return not self._accumulator.has_room
 
     async def _ready(self, topic: str) -> TopicRoute:
         """The route of a topic, once it is known and there is room."""
@@ -461,6 +460,7 @@ class Producer(Generic[K, V]):
             if route is None and self._is_running:
                 await self._find_route(topic)
             elif route is not None and not self._is_full():
+                self._must_pause = bool(self._waiting_for_room)
                 return route
 
     def _must_run(self) -> None:
@@ -474,12 +474,13 @@ class Producer(Generic[K, V]):
         self._pump_soon()
         turn: asyncio.Future[None] = self._loop.create_future()
         self._waiting_for_room.append(turn)
+        self._must_pause = True
         try:
             async with asyncio.timeout(self._settings.max_block_ms / 1000):
                 await turn
         except TimeoutError:
             raise BufferFull(
-                f"buffer_memory ({self._buffer_memory} bytes) is full, and nothing was delivered within max_block_ms"
+                f"buffer_memory ({self._settings.buffer_memory} bytes) is full, and nothing was delivered within max_block_ms"
                 f" ({self._settings.max_block_ms}): is the broker reachable, or are records sent faster than written?"
             ) from None
         finally:

@@ -81,12 +81,7 @@ class BatchBuilder:
         self.max_timestamp = -1
         self._small = small_varints()
         self._parts: list[bytes] = []
-        self._records_bytes = 0
-
-    @property
-    def size_bytes(self) -> int:
-        """The size of the batch with what has been appended so far, before compression."""
-        return RECORD_BATCH_OVERHEAD + self._records_bytes
+        self.size_bytes = RECORD_BATCH_OVERHEAD  # with what has been appended so far, before compression
 
     def append(
         self,
@@ -106,7 +101,7 @@ class BatchBuilder:
             self.max_timestamp = timestamp
         record = _encode(self._small, timestamp - self.base_timestamp, delta, key, value, headers)
         self._parts.append(record)
-        self._records_bytes += len(record)
+        self.size_bytes += len(record)
         self.last_offset_delta = delta
         self.record_count += 1
         return self.base_offset + delta
@@ -136,7 +131,7 @@ class BatchBuilder:
             parts += (prefix, b"\0", stamp, number, _NULL, length, value, _NO_HEADERS)
             delta += 1
         self._parts.append(b"".join(parts))
-        self._records_bytes += len(self._parts[-1])
+        self.size_bytes += len(self._parts[-1])
         self.last_offset_delta = delta - 1
         self.record_count += delta - first
         return start + delta - first

@@ -6,6 +6,7 @@ reader that was handed a slice before finish it. What a crash leaves is removed 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from .files import Files
@@ -24,6 +25,26 @@ class SweepResult(NamedTuple):
 class _Doomed(NamedTuple):
     due_ms: int
     segment: Segment
+
+
+@dataclass(slots=True, eq=False)
+class Removal:
+    """Files whose time has come, taken out of the log's list; `segments` are those that are still there."""
+
+    files: Files
+    directory: str
+    segments: list[Segment]
+
+    def run(self) -> int:
+        """Remove them and return how many segments that were (any thread; large files take their time). OSError."""
+        # A file that is gone cannot tell recovery that what came before it was deleted, too.
+        self.files.sync_directory(self.directory)
+        count = 0
+        while self.segments:
+            self.segments[0].remove_put_away()
+            del self.segments[0]
+            count += 1
+        return count
 
 
 class DeletedSegments:
@@ -46,17 +67,17 @@ class DeletedSegments:
         """As `add`, for segments that compaction has renamed."""
         self._doomed.extend(_Doomed(due_ms, segment) for segment in segments)
 
-    def remove_due(self, now_ms: int) -> int:
-        """Remove what is due; returns how many segments. OSError leaves the rest for the next time."""
+    def take_due(self, now_ms: int) -> Removal | None:
+        """What is due, for `Removal.run`; None when nothing is."""
         count = 0
-        if self._doomed and self._doomed[0].due_ms <= now_ms:
-            # A file that is gone cannot tell recovery that what came before it was deleted, too.
-            self._files.sync_directory(self._directory)
-        while self._doomed and self._doomed[0].due_ms <= now_ms:
-            self._doomed[0].segment.remove_put_away()
-            del self._doomed[0]
+        while count < len(self._doomed) and self._doomed[count].due_ms <= now_ms:
             count += 1
-        return count
+        due, self._doomed = self._doomed[:count], self._doomed[count:]
+        return Removal(self._files, self._directory, [each.segment for each in due]) if due else None
+
+    def put_back(self, removal: Removal) -> None:
+        """The disk refused: what is left is tried again the next time."""
+        self._doomed[:0] = [_Doomed(0, segment) for segment in removal.segments]
 
     def close(self) -> None:
         """Let go of the files; they stay, and the next opening removes them."""

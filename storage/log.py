@@ -38,7 +38,7 @@ from ..protocol.records import build_end_txn_marker
 from .batches import WouldWait
 from .compaction.owner import LogCompaction
 from .config import LogConfig
-from .deletion import DeletedSegments, SweepResult
+from .deletion import DeletedSegments, Removal, SweepResult
 from .durability import Durability
 from .file_slice import FileSlice
 from .files import FileClosed, Files
@@ -74,6 +74,7 @@ __all__ = (
     "FileSlice",
     "Flush",
     "Log",
+    "Removal",
     "SweepResult",
     "TimestampOffset",
     "TransactionEnd",
@@ -525,7 +526,19 @@ class Log:
         self.leader_epochs.truncate_start(offset)
 
     def sweep(self, now_ms: int) -> SweepResult:
-        """Apply retention, remove files whose delay is over, forget silent producers, mend indexes.
+        """As `retire`, and removes the files whose delay is over, which may wait for the disk."""
+        retired = self.retire(now_ms)
+        removal = self.take_removal(now_ms)
+        if removal is None:
+            return retired
+        try:
+            return retired._replace(removed_segments=removal.run())
+        except OSError as error:
+            self.put_back(removal)
+            raise self._parts.durability.refusal(error) from error
+
+    def retire(self, now_ms: int) -> SweepResult:
+        """Apply retention, forget silent producers, mend indexes.
 
         Raises KafkaError(KAFKA_STORAGE_ERROR) where the disk refuses; the rest is done the next time.
         """
@@ -534,11 +547,18 @@ class Log:
         try:
             self._mend_indexes()
             count, freed_bytes = (0, 0) if self._is_being_compacted else self._apply_retention(now_ms)
-            removed = self._parts.deleted.remove_due(now_ms)
         except OSError as error:
             raise self._parts.durability.refusal(error) from error
         forgotten = self.producers.expire(now_ms, self.config.producer_id_expiration_ms)
-        return SweepResult(count, freed_bytes, removed, forgotten)
+        return SweepResult(count, freed_bytes, 0, forgotten)
+
+    def take_removal(self, now_ms: int) -> Removal | None:
+        """The files whose delay is over; run it in a thread, and `put_back` what it could not remove. None: there are none."""
+        return None if self.poisoned is not None else self._parts.deleted.take_due(now_ms)
+
+    def put_back(self, removal: Removal) -> None:
+        """The disk refused: what is left is removed another time."""
+        self._parts.deleted.put_back(removal)
 
     def _mend_indexes(self) -> None:
         for segment in self._segments:

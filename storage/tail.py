@@ -104,7 +104,8 @@ class TailCheck:
             following = segment.next_offset
             if self._lacks_index(segment):
                 self._rebuild(segment, ABSENT)
-            if segment.load_tail() is None or not segment.time_index.entry_count:
+            has_times = segment.time_index.entry_count or not segment.size_bytes
+            if segment.load_tail() is None or not has_times:
                 self._rebuild(segment, "they did not lead to its batches")
             whole_bytes = segment.load_tail()
             assert whole_bytes is not None

@@ -12,6 +12,9 @@ from .statistics import Spread
 
 COLOURS = ("#1f6f8b", "#c9683f", "#7a8b3f", "#6b5b95")
 PANEL_WIDTH, ROW_HEIGHT, MARGIN_HEIGHT = 5.2, 0.42, 1.1
+PANELS_ABREAST = 3
+WIDE = 100
+"""From the smallest to the largest value of a panel: beyond it the axis is logarithmic."""
 
 
 def can_plot() -> bool:
@@ -33,21 +36,26 @@ def plot(results: Sequence[Result], brokers: Sequence[str], directory: Path) -> 
         metrics = list(dict.fromkeys(metric for each in mine for metric in each.metrics))
         if not metrics:
             continue
-        rows = max(sum(metric in each.metrics for each in mine) for metric in metrics)
-        figure, axes = pyplot.subplots(
-            1,
-            len(metrics),
-            figsize=(PANEL_WIDTH * len(metrics), ROW_HEIGHT * len(brokers) * rows + MARGIN_HEIGHT),
-            squeeze=False,
-            layout="constrained",
-        )
-        for panel, metric in zip(axes[0], metrics, strict=True):
-            _panel(panel, metric, [each for each in mine if metric in each.metrics], brokers)
-        handles, labels = axes[0][0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper center", ncols=len(brokers), frameon=False)
-        figure.savefig(directory / f"{name}.png", dpi=80)
-        pyplot.close(figure)
+        _scenario(pyplot, mine, metrics, brokers, directory / f"{name}.png")
     return names
+
+
+def _scenario(
+    pyplot: Any, results: Sequence[Result], metrics: Sequence[Metric], brokers: Sequence[str], file: Path
+) -> None:
+    columns = min(PANELS_ABREAST, len(metrics))
+    lines = -(-len(metrics) // columns)
+    cases = max(sum(metric in each.metrics for each in results) for metric in metrics)
+    size = (PANEL_WIDTH * columns, (ROW_HEIGHT * len(brokers) * cases + MARGIN_HEIGHT) * lines)
+    figure, axes = pyplot.subplots(lines, columns, figsize=size, squeeze=False, layout="constrained")
+    panels = list(axes.flat)
+    for panel, metric in zip(panels, metrics, strict=False):
+        _panel(panel, metric, [each for each in results if metric in each.metrics], brokers)
+    for unused in panels[len(metrics) :]:
+        unused.set_axis_off()
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=len(brokers), frameon=False)
+    figure.savefig(file, dpi=80)
+    pyplot.close(figure)
 
 
 def _panel(axes: Any, metric: Metric, results: Sequence[Result], brokers: Sequence[str]) -> None:
@@ -67,10 +75,17 @@ def _panel(axes: Any, metric: Metric, results: Sequence[Result], brokers: Sequen
                 fontsize=8,
                 color="#333333",
             )
-    axes.set_yticks(range(len(results)), [each.case for each in results], fontsize=8)
+    axes.set_yticks(range(len(results)), [f"{each.case}\n{each.durability}" for each in results], fontsize=7)
     axes.invert_yaxis()
-    axes.margins(x=0.18)
-    axes.set_xlim(left=0)
+    shown = [
+        values for each in results for broker in brokers for values in each.values.get(broker, {}).get(metric.name, [])
+    ]
+    if shown and min(shown) > 0 and max(shown) > WIDE * min(shown):
+        axes.set_xscale("log")
+        axes.set_xlim(min(shown) / 2, max(shown) * 8)
+    else:
+        axes.margins(x=0.2)
+        axes.set_xlim(left=0)
     axes.spines[["top", "right"]].set_visible(False)
     way = "more is better" if metric.better is Better.MORE else "less is better"
     axes.set_title(f"{metric.name}, {metric.unit} ({way})", fontsize=9)

@@ -27,14 +27,14 @@ class Journey:
     failures: int = 0
 
 
-def run(bootstrap: str, topic: str, *, per_second: int, seconds: float) -> Journey:
+def run(bootstrap: str, topic: str, *, per_second: int, seconds: float, acks: str = "all") -> Journey:
     """Send at that rate for so long, and receive."""
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "bench-unused", "enable.auto.commit": False})
     try:
         consumer.assign([TopicPartition(topic, 0, OFFSET_END)])
         _meet(consumer, bootstrap, topic)
         sender = multiprocessing.get_context("spawn").Process(
-            target=send, args=(bootstrap, topic, per_second, seconds), daemon=True
+            target=send, args=(bootstrap, topic, per_second, seconds, acks), daemon=True
         )
         sender.start()
         try:
@@ -75,9 +75,9 @@ def _receive(consumer: Consumer, wanted: int) -> Journey:
     return journey
 
 
-def send(bootstrap: str, topic: str, per_second: int, seconds: float) -> None:
+def send(bootstrap: str, topic: str, per_second: int, seconds: float, acks: str) -> None:
     """The producer's process: each record at its own time, never ahead, and not waiting for the answers."""
-    producer = Producer({"bootstrap.servers": bootstrap, "acks": "all", "linger.ms": 0})
+    producer = Producer({"bootstrap.servers": bootstrap, "acks": acks, "linger.ms": 0})
     producer.list_topics(topic, timeout=PATIENCE_S)
     rest = b"v" * (VALUE_BYTES - SENT.size)
     began = time.monotonic_ns()

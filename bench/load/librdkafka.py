@@ -45,6 +45,13 @@ def values_of(size_bytes: int) -> list[bytes]:
     ]
 
 
+def mixed_values(size_bytes: int) -> list[bytes]:
+    """As `values_of`, with sizes from half to one and a half of that, so that no two neighbours are alike."""
+    random = Random(size_bytes)
+    longest = values_of(size_bytes + size_bytes // 2)
+    return [value[: random.randint(size_bytes // 2, size_bytes + size_bytes // 2)] for value in longest]
+
+
 def produce(
     bootstrap: str,
     topic: str,
@@ -54,6 +61,7 @@ def produce(
     codec: str = "none",
     partitions: int | None = None,
     max_records: int | None = None,
+    mixed: bool = False,
 ) -> Moved:
     """Produce with acks=all for so long, or so many records; ends when all are acknowledged.
 
@@ -72,7 +80,7 @@ def produce(
         }
     )
     _meet(producer, topic)
-    values = values_of(size_bytes)
+    values = mixed_values(size_bytes) if mixed else values_of(size_bytes)
     sent = 0
     began = time.perf_counter()
     end = began + seconds

@@ -8,7 +8,7 @@ from functools import partial
 
 from ..core.brokers import Broker
 from ..core.model import Case, Plan, Round, Sample
-from ..core.rounds import CORE_SHARE, P50, P99, UNSYNCED_PEER, ProcessorTime, latency_values, with_processor
+from ..core.rounds import ACKS_1, CORE_SHARE, P50, P99, UNSYNCED_PEER, ProcessorTime, latency_values, with_processor
 from ..load.end_to_end import run
 
 NAME = "end-to-end"
@@ -20,30 +20,30 @@ AIMS = {P50.name: 0.6, P99.name: 0.3, CORE_SHARE.name: 0.3}
 
 
 def cases(plan: Plan) -> Sequence[Case]:
-    rates = (1_000,) if plan.quick else (1_000, 10_000)
+    kinds = ((1_000, "1"), (1_000, "all"), (10_000, "1"), (10_000, "all"))
     return [
         Case(
             f"{rate:,} records/s",
-            UNSYNCED_PEER,
+            ACKS_1 if acks == "1" else UNSYNCED_PEER,
             METRICS,
-            partial(_open, rate=rate),
+            partial(_open, rate=rate, acks=acks),
             AIMS if rate == 1_000 else {},
             weight=2,
             fixed_s=1.5,
         )
-        for rate in rates
+        for rate, acks in (kinds[:1] if plan.quick else kinds)
     ]
 
 
 @contextmanager
-def _open(broker: Broker, plan: Plan, *, rate: int) -> Iterator[Round]:
+def _open(broker: Broker, plan: Plan, *, rate: int, acks: str) -> Iterator[Round]:
     with broker.topic() as (topic, _):
-        yield lambda: _round(broker, plan, topic, rate)
+        yield lambda: _round(broker, plan, topic, rate, acks)
 
 
-def _round(broker: Broker, plan: Plan, topic: str, rate: int) -> Sample:
+def _round(broker: Broker, plan: Plan, topic: str, rate: int, acks: str) -> Sample:
     seconds = max(1.0, plan.seconds * 2)
     spent = ProcessorTime(broker)
-    journey = run(broker.bootstrap, topic, per_second=rate, seconds=seconds)
+    journey = run(broker.bootstrap, topic, per_second=rate, seconds=seconds, acks=acks)
     values = latency_values(journey.latencies_s)
     return Sample(with_processor(values, spent.spent_s(), CORE_SHARE, 100 / seconds), journey.failures)

@@ -25,19 +25,19 @@ AIMS = {PRODUCED.name: 1.2, PRODUCE_CPU.name: 0.5, CONSUMED.name: 1.2}
 
 
 def cases(plan: Plan) -> Sequence[Case]:
-    sizes = [(100, "none"), (1024, "none"), (10 * 1024, "none")]
-    codecs = [(1024, codec) for codec in ("gzip", "snappy", "lz4", "zstd")]
-    wanted = [sizes[1], codecs[2]] if plan.quick else [*sizes, *codecs]
-    return [_case(size_bytes, codec) for size_bytes, codec in wanted]
+    sizes = [_case(100, "none"), _case(1024, "none"), _case(10 * 1024, "none")]
+    mixed = _case(100, "none", mixed=True)
+    codecs = [_case(1024, codec) for codec in ("gzip", "snappy", "lz4", "zstd")]
+    return [sizes[1], codecs[2]] if plan.quick else [sizes[0], mixed, *sizes[1:], *codecs]
 
 
-def _case(size_bytes: int, codec: str) -> Case:
+def _case(size_bytes: int, codec: str, *, mixed: bool = False) -> Case:
     size = f"{size_bytes} B" if size_bytes < 1024 else f"{size_bytes // 1024} KB"
     return Case(
-        f"{size}, {codec}",
+        f"50 to 150 B, {codec}" if mixed else f"{size}, {codec}",
         UNSYNCED_PEER,
         METRICS,
-        partial(_open, size_bytes=size_bytes, codec=codec),
+        partial(_open, size_bytes=size_bytes, codec=codec, mixed=mixed),
         AIMS if codec == "none" and size_bytes <= 1024 else {},
         weight=1.8,
         fixed_s=0.5,
@@ -45,15 +45,15 @@ def _case(size_bytes: int, codec: str) -> Case:
 
 
 @contextmanager
-def _open(broker: Broker, plan: Plan, *, size_bytes: int, codec: str) -> Iterator[Round]:
-    with as_round(lambda: _round(broker, plan, size_bytes, codec)) as play:
+def _open(broker: Broker, plan: Plan, *, size_bytes: int, codec: str, mixed: bool) -> Iterator[Round]:
+    with as_round(lambda: _round(broker, plan, size_bytes, codec, mixed)) as play:
         yield play
 
 
-def _round(broker: Broker, plan: Plan, size_bytes: int, codec: str) -> Sample:
+def _round(broker: Broker, plan: Plan, size_bytes: int, codec: str, mixed: bool) -> Sample:
     with broker.topic(PARTITIONS) as (topic, _):
         spent = ProcessorTime(broker)
-        sent = produce(broker.bootstrap, topic, size_bytes=size_bytes, seconds=plan.seconds, codec=codec)
+        sent = produce(broker.bootstrap, topic, size_bytes=size_bytes, seconds=plan.seconds, codec=codec, mixed=mixed)
         values = {PRODUCED.name: sent.per_second / 1000}
         values = with_processor(values, spent.spent_s(), PRODUCE_CPU, 1e6 / max(1, sent.records))
         spent = ProcessorTime(broker)

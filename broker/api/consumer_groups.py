@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import uuid
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -14,6 +13,8 @@ from ...protocol.messages import Message
 from ..coordinators.consumer_groups.group import ConsumerGroup
 from ..coordinators.consumer_groups.heartbeat import Heartbeat, HeartbeatAnswer, check_heartbeat
 from ..coordinators.consumer_groups.member import JOINING_EPOCH, NO_TARGET, ConsumerMember, Owned, partitions_of
+from ..coordinators.consumer_groups.membership import check_name
+from ..coordinators.consumer_groups.shell import new_member_id
 from ..coordinators.consumer_groups.topic_image import TopicImage
 from ..coordinators.coordinator import refusal_of
 from ..features import GROUP_VERSION, finalized_level
@@ -37,6 +38,7 @@ async def consumer_group_heartbeat(broker: Broker, context: RequestContext, requ
         check_enabled(broker)
         if not request.group_id.strip():
             raise KafkaError(ErrorCode.INVALID_REQUEST, "GroupId can't be empty.")
+        check_name("GroupId", request.group_id)
         asked = _heartbeat(context, request)
         has_known_id = context.api_version >= KNOWN_ID_FROM
         check_heartbeat(asked, assignors=broker.groups.consumers.settings.assignors, must_have_id=has_known_id)
@@ -74,12 +76,7 @@ def _heartbeat(context: RequestContext, request: Message) -> Heartbeat:
 def _with_id(asked: Heartbeat) -> Heartbeat:
     if asked.member_id or asked.member_epoch != JOINING_EPOCH:
         return asked
-    return Heartbeat(**{name: getattr(asked, name) for name in Heartbeat.__slots__} | {"member_id": new_member_id()})
-
-
-def new_member_id() -> str:
-    """22 characters, as Kafka's `Uuid` writes itself."""
-    return base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+    return replace(asked, member_id=new_member_id())
 
 
 def _answer(answer: HeartbeatAnswer) -> Message:

@@ -12,11 +12,17 @@ if TYPE_CHECKING:
     from ..app import Broker
 
 
+def _nothing() -> None:
+    """Who is not told lets nobody begin."""
+
+
 @dataclass(frozen=True, slots=True)
 class RequestContext:
     """Where a request came from and when.
 
-    `listener` names the listener it came in by, `reached_at` is the host under which the client reached it.
+    `listener` names the listener it came in by, `reached_at` is the host under which the client reached it. A handler that
+    has decided and only waits for the disk may call `let_next_begin`: the connection's next request begins then, and the
+    answers leave in order all the same.
     """
 
     api_key: int
@@ -26,6 +32,7 @@ class RequestContext:
     reached_at: str
     peer: str
     now_ms: int
+    let_next_begin: Callable[[], None] = _nothing
 
 
 Handler = Callable[["Broker", RequestContext, Message], Message | Awaitable[Message]]

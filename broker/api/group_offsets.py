@@ -143,7 +143,7 @@ async def _commit(
             )
             taken.append(OffsetCommitted(request.group_id, topic.name, each.partition_index, committed))
     if taken:
-        await groups.commit(request.group_id, taken)
+        await groups.commit(request.group_id, taken, written=context.let_next_begin)
     for result in results:
         answer.add(*result)
     return ErrorCode.NONE

@@ -39,7 +39,7 @@ from .consumer_groups.classic_members import ClassicJoin, ClassicSync
 from .consumer_groups.group import ConsumerGroup
 from .consumer_groups.offset_checks import expire as expire_of_consumers
 from .consumer_groups.settings import ConsumerGroupSettings
-from .consumer_groups.shell import TIMER_PREFIX, ConsumerGroups
+from .consumer_groups.shell import TIMER_PREFIX, ConsumerGroups, new_member_id
 from .group import Group, GroupState, Waiter
 from .group_records import NO_TIME_MS, NO_TOPIC_ID, Committed, GroupRecord, GroupStored, OffsetCommitted, OffsetRemoved
 from .groups_machine import GroupsMachine
@@ -220,6 +220,7 @@ class GroupCoordinator(CatalogListener):
         return await waiter
 
     async def _join_consumers(self, group: ConsumerGroup, request: joining.Join) -> Message:
+        new_id = new_member_id()
         asked = ClassicJoin(
             request.member_id,
             request.instance_id,
@@ -229,14 +230,14 @@ class GroupCoordinator(CatalogListener):
             request.session_timeout_ms,
             request.protocol_type,
             request.protocols,
-            request.new_id,
+            new_id,
             request.must_know_its_id,
         )
         try:
             return await self.consumers.join(self.shard_of(group.group_id), group, asked)
         except KafkaError as refusal:
             if refusal.code is ErrorCode.MEMBER_ID_REQUIRED:
-                return join_refused(refusal.code, request.new_id)
+                return join_refused(refusal.code, new_id)
             raise
 
     def heartbeat(self, group_id: str, request: Message) -> ErrorCode:
@@ -299,15 +300,19 @@ class GroupCoordinator(CatalogListener):
         *,
         producer: TransactionalProducer | None = None,
         verification: Verification | None = None,
+        written: Callable[[], None] | None = None,
     ) -> None:
         """As `write`; the group is there then, if it was not: offsets may be kept for one that has no members.
 
-        With a `producer` they are part of its transaction (see `Shard.write`).
+        With a `producer` they are part of its transaction (see `Shard.write`). `written` is called once they are in the
+        log and count, before the disk is waited for.
         """
         shard = self.shard_of(group_id)
         end_offset = shard.write(records, producer=producer, verification=verification)
         if group_id not in shard.machine.groups and group_id not in shard.machine.state.consumers:
             shard.machine.groups[group_id] = Group(group_id, self._clock.now_ms())
+        if written is not None:
+            written()
         await self.durable(shard, end_offset)
 
     async def delete(self, group: Group) -> None:

@@ -8,14 +8,20 @@
     3 to 8, 16  groups of the new protocol (consumer_groups.records)
     others  unknown ones stay in the log and are passed over
 
-Every version that Kafka reads is read. docs/format-consumer-offsets.md has the layout, the tests have Kafka's own bytes.
+Every version that Kafka reads is read. Nearly all records are committed offsets in the one form that is written, and a start
+reads millions of them: that form has a reader of its own (`_read_offset`), several times as fast as the compiled ones.
+docs/format-consumer-offsets.md has the layout, the tests have Kafka's own bytes.
 """
 
 from __future__ import annotations
 
+import struct
+from functools import lru_cache
+
 from ...protocol.errors import MalformedMessage
 from ...protocol.messages import Message
 from ...protocol.record_schemas import RecordSchema, field, structs, version_of
+from ...protocol.wire import uuid_of
 from .consumer_groups import records as consumer_records
 from .group_records import (
     NEVER_MS,
@@ -35,6 +41,14 @@ OFFSET_VERSION = 4
 EXPIRING_OFFSET_VERSION = 1
 """The only one that has a time of expiry; it has neither leader epoch nor topic id."""
 GROUP_VERSION = 3
+
+_OFFSET_KIND_BYTES = OFFSET_KIND.to_bytes(2)
+_OFFSET_VERSION_BYTES = OFFSET_VERSION.to_bytes(2)
+_OFFSET_AND_EPOCH = struct.Struct(">qi")
+_INT64 = struct.Struct(">q")
+_METADATA_AT = 15  # behind the version, the offset, the leader epoch, and the one byte of a short length
+_ONE_TOPIC_ID = b"\1\0\x10"  # one tagged field: tag 0 of 16 bytes
+_LEAST_OFFSET_BYTES = _METADATA_AT + 8 + 19
 
 OFFSET_KEY = RecordSchema(
     "OffsetCommitKey",
@@ -85,10 +99,10 @@ GROUP_VALUE = RecordSchema(
 def encode_record(record: GroupRecord) -> tuple[bytes, bytes | None]:
     """Key and value."""
     match record:
-        case OffsetCommitted():
-            return _offset_key(record), _offset_value(record.committed)
-        case OffsetRemoved():
-            return _offset_key(record), None
+        case OffsetCommitted(group_id, topic, partition, committed):
+            return _offset_key(group_id, topic, partition), _offset_value(committed)
+        case OffsetRemoved(group_id, topic, partition):
+            return _offset_key(group_id, topic, partition), None
         case GroupStored():
             return _group_key(record), _group_value(record)
         case GroupRemoved():
@@ -99,6 +113,10 @@ def encode_record(record: GroupRecord) -> tuple[bytes, bytes | None]:
 
 def decode_record(key: bytes, value: bytes | None) -> GroupRecord | None:
     """The record of these bytes; None when it is of a kind not known here. MalformedMessage when they are none."""
+    if value is not None:
+        committed = _read_offset(key, value)
+        if committed is not None:
+            return committed
     kind = version_of(key)
     if kind in (OFFSET_KIND, OLD_OFFSET_KIND):
         _, said = OFFSET_KEY.decode(key)
@@ -116,9 +134,14 @@ def decode_record(key: bytes, value: bytes | None) -> GroupRecord | None:
 # --- committed offsets
 
 
-def _offset_key(record: OffsetCommitted | OffsetRemoved) -> bytes:
-    said = Message(group=record.group_id, topic=record.topic, partition=record.partition)
-    return OFFSET_KEY.encode(said, version=OFFSET_KIND)
+def _offset_key(group_id: str, topic: str, partition: int) -> bytes:
+    return _key_without_partition(group_id, topic) + partition.to_bytes(4, signed=True)
+
+
+@lru_cache(maxsize=4096)
+def _key_without_partition(group_id: str, topic: str) -> bytes:
+    """A commit of a thousand partitions has a thousand keys that begin alike."""
+    return OFFSET_KEY.encode(Message(group=group_id, topic=topic, partition=0), version=OFFSET_KIND)[:-4]
 
 
 def _offset_value(committed: Committed) -> bytes:
@@ -139,6 +162,35 @@ def _committed(value: bytes) -> Committed:
     return Committed(
         said.offset, said.leader_epoch, said.metadata, said.commit_timestamp, said.expire_timestamp, said.topic_id
     )
+
+
+def _read_offset(key: bytes, value: bytes) -> OffsetCommitted | None:
+    """The committed offset of a key and value in the form that is written now; None for anything that looks different."""
+    if key[:2] != _OFFSET_KIND_BYTES or value[:2] != _OFFSET_VERSION_BYTES or len(value) < _LEAST_OFFSET_BYTES:
+        return None
+    metadata_end = _METADATA_AT + value[_METADATA_AT - 1] - 1
+    if value[metadata_end + 8 : metadata_end + 11] != _ONE_TOPIC_ID or len(value) != metadata_end + 27:
+        return None  # metadata of more than 126 bytes, no topic id, or a tag that is not known
+    of_group = _group_and_topic(key[2:-4])
+    if of_group is None:
+        return None
+    offset, leader_epoch = _OFFSET_AND_EPOCH.unpack_from(value, 2)
+    (committed_at_ms,) = _INT64.unpack_from(value, metadata_end)
+    metadata = value[_METADATA_AT:metadata_end].decode(errors="replace") if metadata_end > _METADATA_AT else ""
+    committed = Committed(
+        offset, leader_epoch, metadata, committed_at_ms, NEVER_MS, uuid_of(value[metadata_end + 11 : metadata_end + 27])
+    )
+    return OffsetCommitted(*of_group, int.from_bytes(key[-4:], signed=True), committed)
+
+
+@lru_cache(maxsize=4096)
+def _group_and_topic(names: bytes) -> tuple[str, str] | None:
+    """Two strings with their int16 lengths. Those of one group come one after the other, and are then one object."""
+    group_end = 2 + int.from_bytes(names[:2])
+    topic_end = group_end + 2 + int.from_bytes(names[group_end : group_end + 2])
+    if topic_end != len(names):
+        return None
+    return names[2:group_end].decode(errors="replace"), names[group_end + 2 :].decode(errors="replace")
 
 
 # --- groups

@@ -32,6 +32,7 @@ from ..errors import CannotConnect, ClientError, RequestTimedOut, UnsupportedApi
 from ..network import Network
 from ..pool import ConnectionPool
 from ..retry import Backoff, Deadline, is_retriable
+from .placement import leaders_of, nodes_of, why_no_leader
 from .values import TopicPartition, refusal
 
 T = TypeVar("T")
@@ -101,7 +102,13 @@ class Asking:
         return await self._until_answered(lambda: self._once(self.connect, key, message), _never_left)
 
     async def node(self, node_id: int, key: ApiKey, message: Message) -> Message:
-        """A certain broker's answer.  KafkaError(BROKER_NOT_AVAILABLE) if the cluster does not know it."""
+        """A certain broker's answer to a question.  KafkaError(BROKER_NOT_AVAILABLE) if the cluster does not know it."""
+        return await self._until_answered(
+            lambda: self._once(lambda: self._connection_to(node_id), key, message), is_retriable
+        )
+
+    async def change_node(self, node_id: int, key: ApiKey, message: Message) -> Message:
+        """A certain broker's answer to a change, sent again only if it never left.  KafkaError as for `node`."""
         return await self._until_answered(
             lambda: self._once(lambda: self._connection_to(node_id), key, message), _never_left
         )
@@ -149,41 +156,54 @@ class Asking:
     async def leaders(
         self, key: ApiKey, partitions: Iterable[TopicPartition], request_of: RequestOf
     ) -> dict[TopicPartition, Message | KafkaError]:
-        """What each partition's leader answers about it; a refusal of ours where there is no leader."""
+        """What each partition's leader answers about it; a refusal of ours where there is no leader.
+
+        Asked again, at a new leader if there is one, where no answer came: it must do no harm to be asked twice.
+        ClientError when a leader does not answer to the end.
+        """
         left = list(partitions)
         outcomes: dict[TopicPartition, Message | KafkaError] = {}
         deadline, attempt = self._deadline(), 0
         while left:
-            outcomes |= await self._ask_leaders(key, left, request_of)
-            left = [each for each in left if _code_of(outcomes.get(each)) in NOT_THE_LEADER]
+            answered, lost = await self._ask_leaders(key, left, request_of)
+            outcomes |= answered
+            left = [each for each in left if each in lost or _code_of(outcomes.get(each)) in NOT_THE_LEADER]
             attempt += 1
-            if not left or not await self._pause(attempt, deadline):
+            if left and not await self._pause(attempt, deadline):
+                if lost:
+                    raise next(iter(lost.values()))
                 break
         return outcomes
 
     async def _ask_leaders(
         self, key: ApiKey, partitions: Sequence[TopicPartition], request_of: RequestOf
-    ) -> dict[TopicPartition, Message | KafkaError]:
+    ) -> tuple[dict[TopicPartition, Message | KafkaError], dict[TopicPartition, ClientError]]:
+        """What was answered, and why for the other partitions nothing was."""
         metadata = await self.metadata(sorted({each.topic for each in partitions}))
-        leaders = _leaders(metadata)
+        leaders = leaders_of(metadata)
         outcomes: dict[TopicPartition, Message | KafkaError] = {}
         shares: dict[Address, list[TopicPartition]] = defaultdict(list)
         for each in partitions:
             if each in leaders:
                 shares[leaders[each]].append(each)
             else:
-                outcomes[each] = _no_leader(each, metadata)
-        for answer in await asyncio.gather(
-            *(self._ask_at(address, key, request_of(share)) for address, share in shares.items())
-        ):
+                outcomes[each] = why_no_leader(each, metadata)
+        lost: dict[TopicPartition, ClientError] = {}
+
+        async def ask_one(address: Address, share: Sequence[TopicPartition]) -> None:
+            try:
+                answer = await self._once(lambda: self._pool.at(address), key, request_of(share))
+            except ClientError as error:
+                if not is_retriable(error):
+                    raise
+                lost.update(dict.fromkeys(share, error))
+                return
             for topic in answer.topics:
                 for partition in topic.partitions:
                     outcomes[TopicPartition(topic.name, partition.partition_index)] = partition
-        return outcomes
 
-    async def _ask_at(self, address: Address, key: ApiKey, message: Message) -> Message:
-        connection = await self._pool.at(address)
-        return await connection.request(key, message, timeout_s=self._timeout_s + _GRACE_S)
+        await asyncio.gather(*(ask_one(*each) for each in shares.items()))
+        return outcomes, lost
 
     # -- coordinators
 
@@ -275,26 +295,6 @@ def can_ask(connection: Connection, key: ApiKey) -> bool:
     return True
 
 
-def nodes_of(metadata: Message) -> dict[int, Address]:
-    return {broker.node_id: Address(broker.host, broker.port) for broker in metadata.brokers}
-
-
-def by_topic(partitions: Iterable[tuple[TopicPartition, Message]]) -> list[Message]:
-    """Messages about partitions, gathered into topics."""
-    shares: dict[str, list[Message]] = defaultdict(list)
-    for each, message in partitions:
-        shares[each.topic].append(message)
-    return [Message(name=name, partitions=share) for name, share in shares.items()]
-
-
-def indexes_by_topic(partitions: Iterable[TopicPartition]) -> dict[str, list[int]]:
-    """Partition numbers, gathered by topic."""
-    indexes: dict[str, list[int]] = defaultdict(list)
-    for each in partitions:
-        indexes[each.topic].append(each.partition)
-    return indexes
-
-
 def _never_left(error: BaseException) -> bool:
     return isinstance(error, CannotConnect)
 
@@ -307,26 +307,6 @@ def _code_of(outcome: object) -> int:
 
 def _address(found: Message) -> Address | KafkaError:
     return refusal(found.error_code, found.error_message) or Address(found.host, found.port)
-
-
-def _leaders(metadata: Message) -> dict[TopicPartition, Address]:
-    nodes = nodes_of(metadata)
-    return {
-        TopicPartition(topic.name, partition.partition_index): nodes[partition.leader_id]
-        for topic in metadata.topics
-        for partition in topic.partitions
-        if partition.leader_id in nodes
-    }
-
-
-def _no_leader(wanted: TopicPartition, metadata: Message) -> KafkaError:
-    exists = any(
-        topic.name == wanted.topic and any(each.partition_index == wanted.partition for each in topic.partitions)
-        for topic in metadata.topics
-    )
-    if exists:
-        return KafkaError(ErrorCode.LEADER_NOT_AVAILABLE, f"{wanted} has no leader at the moment")
-    return KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"{wanted} does not exist")
 
 
 def _now_s() -> float:

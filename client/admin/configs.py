@@ -70,9 +70,10 @@ class ConfigsAdmin(AdminPart):
         if resource not in _OF_ONE_BROKER or not name:
             ask = self._asking.any if key is ApiKey.DESCRIBE_CONFIGS else self._asking.change
             return await ask(key, request)
+        ask_node = self._asking.node if key is ApiKey.DESCRIBE_CONFIGS else self._asking.change_node
         if not (name.isascii() and name.isdigit()):
             raise KafkaError(ErrorCode.BROKER_NOT_AVAILABLE, f"no broker {name} in the cluster: a node id is a number")
-        return await self._asking.node(int(name), key, request)
+        return await ask_node(int(name), key, request)
 
 
 def _config_entry(entry: Message) -> ConfigEntry:

@@ -72,19 +72,16 @@ class Cleanable:
 def cleanable(log: LogDirt, config: LogConfig, now_ms: int) -> Cleanable:
     """What of the log can be cleaned at `now_ms`."""
     first_dirty = _first_dirty(log)
-    sealed, active = log.segments[:-1], log.segments[-1]
-    limit = _first_uncleanable(log, first_dirty, sealed, active.base_offset, config, now_ms)
+    sealed, active_base = log.segments[:-1], log.segments[-1].base_offset
+    limit = _first_uncleanable(log, first_dirty, sealed, active_base, config, now_ms)
+    ends = [*(each.base_offset for each in sealed[1:]), active_base][: len(sealed)]
+    spans = list(zip(sealed, ends, strict=True))
     # Segments are cleaned whole: the one that holds the limit is not.
-    ends = [each.base_offset for each in sealed[1:]] + [active.base_offset]
-    uncleanable = next((each.base_offset for each, end in zip(sealed, ends, strict=False) if end > limit), ends[-1])
+    uncleanable = next((each.base_offset for each, end in spans if end > limit), active_base)
     dirty_from = min(first_dirty, uncleanable)
     clean_bytes = sum(each.size_bytes for each in sealed if each.base_offset < first_dirty)
-    cleanable_bytes = sum(
-        each.size_bytes for each, end in zip(sealed, ends, strict=False) if end > dirty_from and end <= uncleanable
-    )
-    overdue_ms = _overdue_ms(
-        [each for each, end in zip(sealed, ends, strict=False) if end > first_dirty], config, now_ms
-    )
+    cleanable_bytes = sum(each.size_bytes for each, end in spans if dirty_from < end <= uncleanable)
+    overdue_ms = _overdue_ms([each for each, end in spans if end > first_dirty], config, now_ms)
     return Cleanable(first_dirty, uncleanable, clean_bytes, cleanable_bytes, overdue_ms)
 
 

@@ -13,7 +13,7 @@ from ..log_parts import LogParts
 from ..producers import ProducerStates
 from ..segment import Segment
 from .choice import Cleanable, LogDirt, SegmentDirt
-from .compaction import Compaction, Limits, Pace
+from .compaction import Compaction, CompactionAborted, Limits, Pace
 from .replacement import HalfReplaced, Replacement
 from .survival import LastRecord
 
@@ -48,12 +48,13 @@ class LogCompaction:
         """Take note of what is to be cleaned. Then its steps, then `end`, whatever came of them.
 
         The checkpoint of recovery points must promise everything before `what.first_uncleanable_offset` by now.
-        Raises KafkaError where the log is poisoned.
+        Raises KafkaError where the log is poisoned, CompactionAborted when retention was there first.
         """
         assert self.under_way is None, "it is being cleaned already"
         self._parts.durability.check_writable()
         segments = [each for each in self._parts.segments.all if each.base_offset < what.first_uncleanable_offset]
-        assert segments, "nothing can be cleaned"
+        if not segments or segments[-1].next_offset <= what.first_dirty_offset:
+            raise CompactionAborted
         assert self._parts.segments.active not in segments
         self.under_way = Compaction(
             files=self._parts.files,

@@ -43,7 +43,7 @@ from .offset_map import OffsetMap
 from .transactions import Transactions
 
 MAX_DECOMPRESSED_BYTES = 2**31 - 1
-RECORDS_AT_A_TIME = 128
+RECORDS_AT_A_TIME = 64  # between two looks at the clock: a fraction of a millisecond
 NO_TIMESTAMP = -1
 
 _CONTROL_KEY = struct.Struct(">hh")  # version, type

@@ -102,6 +102,19 @@ async def test_decided_requests_overlap_and_are_answered_in_order() -> None:
 
 
 @on_a_loop
+async def test_a_request_that_is_decided_later_lets_the_next_begin_then() -> None:
+    service = FakeService()
+    peer = Peer(service)
+    peer.sends(framed(b"one") + framed(b"two"))
+    await settled()
+    assert service.bodies == [b"one"]
+    service.begun[0][1].let_next_begin()
+    await settled()
+    assert service.bodies == [b"one", b"two"]
+    assert peer.transport.take() == b""
+
+
+@on_a_loop
 async def test_a_peer_that_does_not_read_is_not_served_further() -> None:
     service = FakeService()
     peer = Peer(service)

@@ -13,7 +13,7 @@ from ottla.client.admin import Admin, TopicPartition
 from support.broker import BrokerProcess
 from support.command_line import Result, lines, ottla
 from support.handmade import Record, batch
-from support.lone_member import LoneMember
+from support.lone_member import LoneMember, leave_consumer_group
 from support.wire import Api, Connection
 
 DAY_MS = 86_400_000
@@ -42,6 +42,7 @@ class Groups:
 
     def __init__(self, broker: BrokerProcess) -> None:
         self._broker = broker
+        self._new_members: list[tuple[str, str]] = []
 
     def __call__(self, *arguments: str, terminal: bool = False) -> Result:
         return ottla("groups", *arguments, "--bootstrap-server", self._broker.bootstrap, terminal=terminal)
@@ -67,12 +68,29 @@ class Groups:
 
         return asyncio.run(join())
 
+    def joined_by_the_new_protocol(self, group: str) -> str:
+        """The same by the protocol of KIP-848."""
+
+        async def join() -> str:
+            address = Address("127.0.0.1", self._broker.port)
+            member = await LoneMember.join_consumer_group(address, group, {"t": (0, 1)})
+            await member.close()
+            self._new_members.append((group, member.id))
+            return member.id
+
+        return asyncio.run(join())
+
     def empty(self) -> None:
         async def delete() -> None:
+            for group, member_id in self._new_members:
+                await leave_consumer_group(Address("127.0.0.1", self._broker.port), group, member_id)
             async with Admin(self._broker.bootstrap) as admin:
-                for each in await admin.list_groups():
-                    await admin.remove_members(each.id)
-                await admin.delete_groups([each.id for each in await admin.list_groups()])
+                listed = await admin.list_groups()
+                for each in listed:
+                    if each.type == "classic":
+                        await admin.remove_members(each.id)
+                outcomes = await admin.delete_groups([each.id for each in listed])
+                assert set(outcomes.values()) <= {None}
 
         asyncio.run(delete())
 
@@ -138,6 +156,22 @@ def test_members_are_shown_with_what_they_have(groups: Groups) -> None:
     assert plain == [["g", member, "first", "/127.0.0.1", "lone", "2"]]
     assert verbose == [[*plain[0], "", "t(0,1)", ""]]
     assert f"  {member}\n    lone at /127.0.0.1, instance first\n    has t(0,1)\n" in shown
+
+
+def test_a_group_of_the_new_protocol_has_epochs_and_targets_besides(groups: Groups) -> None:
+    member = groups.joined_by_the_new_protocol("new")
+
+    (row,) = lines(groups("describe", "new", "--members", "--verbose").out)
+    (state,) = lines(groups("describe", "new", "--state").out)
+    (described,) = json.loads(groups("describe", "new", "--json").out)
+    shown = groups("describe", "new", "--members", "--verbose", terminal=True).out
+
+    epoch = described["members"][0]["epoch"]
+    assert row == ["new", member, "", "/127.0.0.1", "lone", "2", str(epoch), "t(0,1)", "t(0,1)"]
+    assert state[:4] == ["new", "Stable", "consumer", "uniform"]
+    assert described["epoch"] == epoch
+    assert f"    lone at /127.0.0.1, epoch {epoch}\n    has t(0,1)\n\n" in shown
+    assert [line[0] for line in lines(groups("list", "--type", "consumer").out)] == ["new"]
 
 
 def test_the_state_of_groups_is_a_line_for_each(groups: Groups, broker: BrokerProcess) -> None:
@@ -269,13 +303,13 @@ def test_a_reset_is_about_all_that_is_committed_or_about_topics_that_never_were(
     groups.committed("g", 4)
 
     committed = groups("reset-offsets", "g", "--all-topics", "--to-latest")
-    first = groups("reset-offsets", "new", "--topic", "t", "--to-latest", "--execute")
+    first = groups("reset-offsets", "fresh", "--topic", "t", "--to-latest", "--execute")
     every = groups("reset-offsets", "--all-groups", "--all-topics", "--to-earliest", "--json")
 
     assert [row[2:] for row in lines(committed.out)] == [["0", "4", "10"]]
     assert [row[2:] for row in lines(first.out)] == [["0", "", "10"], ["1", "", "0"]]
     assert [(each["group"], each["partition"], each["after"]) for each in json.loads(every.out)] == [
-        ("g", 0, 0), ("new", 0, 0), ("new", 1, 0)
+        ("fresh", 0, 0), ("fresh", 1, 0), ("g", 0, 0)
     ]  # fmt: skip
     assert groups("reset-offsets", "nobody", "--all-topics", "--to-latest").err == (
         "there is nothing to reset: no offset is committed there\n"

@@ -80,7 +80,7 @@ class World:
             request_timeout_ms=random.choice((500, 5_000)),
             network=self.network,
             random=random,
-            clock=lambda: 1_700_000_000_000,
+            clock_ns=lambda: 1_700_000_000_000_000_000,
             **settings,
         )
 

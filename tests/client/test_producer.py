@@ -47,7 +47,7 @@ class World:
             [self.cluster.address_of(1)],
             network=self.network,
             random=Random(1),
-            clock=lambda: NOW_MS,
+            clock_ns=lambda: NOW_MS * 1_000_000 + 999_999,
             **settings,
         )
 

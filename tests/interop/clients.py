@@ -15,6 +15,7 @@ from typing import Any
 import aiokafka
 import confluent_kafka
 import kafka
+import ottla
 from interop.messages import MEGABYTE, Headers, Message
 
 DEADLINE_S = 30
@@ -251,6 +252,76 @@ class KafkaPython:
             key=record.key,
             value=record.value,
             headers=headers,
+            timestamp_ms=record.timestamp,
+            offset=record.offset,
+        )
+
+
+class Ottla:
+    """Our own client."""
+
+    name = "ottla"
+    sets_timestamps = True
+    writes_null_headers = True
+
+    def produce(
+        self,
+        bootstrap: str,
+        topic: str,
+        messages: Sequence[Message],
+        *,
+        partition: int = 0,
+        codec: str = "none",
+        acks: str = "all",
+        idempotent: bool = False,
+        max_bytes: int = MEGABYTE,
+    ) -> list[int]:
+        async def run() -> list[int]:
+            producer: ottla.Producer[bytes, bytes] = ottla.Producer(
+                bootstrap,
+                compression_type=codec,  # type: ignore[arg-type]
+                acks="all" if acks == "all" else int(acks),  # type: ignore[arg-type]
+                enable_idempotence=idempotent,
+                max_request_size=max_bytes,
+                linger_ms=5,
+            )
+            async with producer:
+                sent = [
+                    await producer.send(
+                        topic,
+                        message.value,
+                        message.key,
+                        partition,
+                        timestamp_ms=message.timestamp_ms,
+                        headers=message.headers,
+                    )
+                    for message in messages
+                ]
+                return [answer.offset for answer in await asyncio.wait_for(asyncio.gather(*sent), DEADLINE_S)]
+
+        return asyncio.run(run())
+
+    def read(
+        self, bootstrap: str, topic: str, *, count: int, partition: int = 0, offset: int = 0, max_bytes: int = MEGABYTE
+    ) -> list[Message]:
+        async def run() -> list[Message]:
+            consumer: ottla.Consumer[bytes, bytes] = ottla.Consumer(
+                bootstrap_servers=bootstrap, max_partition_fetch_bytes=max_bytes, auto_offset_reset="none"
+            )
+            async with consumer:
+                at = ottla.TopicPartition(topic, partition)
+                consumer.assign([at])
+                consumer.seek(at, offset)
+                return [self._message(await consumer.getone()) for _ in range(count)]
+
+        return asyncio.run(asyncio.wait_for(run(), DEADLINE_S))
+
+    @staticmethod
+    def _message(record: ottla.ConsumerRecord[bytes, bytes]) -> Message:
+        return Message(
+            key=record.key,
+            value=record.value,
+            headers=tuple(record.headers),
             timestamp_ms=record.timestamp,
             offset=record.offset,
         )

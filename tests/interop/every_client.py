@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from interop.clients import AioKafka, ConfluentKafka, KafkaPython
+from interop.clients import AioKafka, ConfluentKafka, KafkaPython, Ottla
 from interop.kcat import Kcat, without_kcat
 
-Library = ConfluentKafka | AioKafka | KafkaPython
+Library = ConfluentKafka | AioKafka | KafkaPython | Ottla
 Client = Library | Kcat
 
-LIBRARIES = [pytest.param(each, id=each.name) for each in (ConfluentKafka(), AioKafka(), KafkaPython())]
+LIBRARIES = [pytest.param(each, id=each.name) for each in (ConfluentKafka(), AioKafka(), KafkaPython(), Ottla())]
 KCAT = pytest.param(Kcat(), id=Kcat.name, marks=without_kcat)
 
 every_library = pytest.mark.parametrize("client", LIBRARIES)

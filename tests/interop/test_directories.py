@@ -7,7 +7,9 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import confluent_kafka
 import pytest
+from confluent_kafka.admin import AdminClient, ConfigResource
 from interop.clients import AioKafka, ConfluentKafka
 from interop.messages import CODECS, Message, contents, numbered
 from interop.topics import create_topic
@@ -72,6 +74,73 @@ def test_a_directory_of_apache_kafka_is_served_here_with_all_its_records(tmp_pat
         assert client.read(ours.bootstrap, "moved", partition=1, count=len(on_theirs)) == on_theirs
         assert contents(client.read(ours.bootstrap, "moved", count=len(sent))) == contents(sent)
         assert client.produce(ours.bootstrap, "moved", sent[:1]) == [len(sent)]
+
+
+def test_groups_go_along_with_a_directory_from_apache_kafka_and_back(tmp_path: Path) -> None:
+    theirs = ApacheKafka(tmp_path / "kafka", {"offsets.topic.num.partitions": "3"})
+    with theirs:
+        create_topic(theirs.bootstrap, "read", partitions=2)
+        commit(theirs.bootstrap, {0: 5, 1: 6})
+    with BrokerProcess(tmp_path / "ottla", log_directory=theirs.log_directory) as ours:
+        assert committed(ours.bootstrap) == {0: 5, 1: 6}
+        described = topic_configs(ours.bootstrap, "__consumer_offsets")
+        assert described["cleanup.policy"] == "compact"
+        commit(ours.bootstrap, {1: 77})
+        ours.stop()
+    with theirs:
+        assert committed(theirs.bootstrap) == {0: 5, 1: 77}
+
+
+def test_kafkas_console_consumer_and_dump_tool_read_what_groups_have_committed(
+    own_broker: Callable[..., BrokerProcess | ApacheKafka],
+) -> None:
+    broker = own_broker({"offsets.topic.num.partitions": "1"})
+    create_topic(broker.bootstrap, "read", partitions=2)
+    commit(broker.bootstrap, {0: 5, 1: 6})
+
+    read = run_tool(
+        "org.apache.kafka.tools.consumer.ConsoleConsumer",
+        *("--bootstrap-server", broker.bootstrap, "--topic", "__consumer_offsets", "--from-beginning"),
+        *("--formatter", "org.apache.kafka.tools.consumer.OffsetsMessageFormatter", "--max-messages", "2"),
+        *("--timeout-ms", "30000"),
+    ).stdout
+    found = re.findall(
+        r'"group":"(\w+)","topic":"read","partition":(\d)}},"value":{"version":4,"data":{"offset":(\d+)', read
+    )
+    assert found == [(GROUP, "0", "5"), (GROUP, "1", "6")]
+
+    offsets = run_tool(
+        "org.apache.kafka.tools.GetOffsetShell", "--bootstrap-server", broker.bootstrap, "--topic", "__consumer_offsets"
+    ).stdout
+    assert "__consumer_offsets:0:" in offsets
+    broker.stop()
+    (log,) = files(broker.log_directory / "__consumer_offsets-0", ".log")
+    dumped = run_tool(DUMP, "--offsets-decoder", "--files", log).stdout
+    assert '"topic":"read","partition":1' in dumped
+    assert '"offset":6' in dumped
+
+
+GROUP = "takers"
+
+
+def commit(bootstrap: str, offsets: dict[int, int]) -> None:
+    consumer = confluent_kafka.Consumer({"bootstrap.servers": bootstrap, "group.id": GROUP})
+    wanted = [confluent_kafka.TopicPartition("read", at, offset) for at, offset in sorted(offsets.items())]
+    consumer.commit(offsets=wanted, asynchronous=False)
+    consumer.close()
+
+
+def committed(bootstrap: str) -> dict[int, int]:
+    consumer = confluent_kafka.Consumer({"bootstrap.servers": bootstrap, "group.id": GROUP})
+    found = consumer.committed([confluent_kafka.TopicPartition("read", at) for at in (0, 1)], timeout=30)
+    consumer.close()
+    return {each.partition: each.offset for each in found}
+
+
+def topic_configs(bootstrap: str, topic: str) -> dict[str, str]:
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    (described,) = admin.describe_configs([ConfigResource(ConfigResource.Type.TOPIC, topic)]).values()
+    return {name: entry.value for name, entry in described.result(30).items()}
 
 
 def files(folder: Path, suffix: str) -> list[str]:

@@ -48,12 +48,13 @@ def rows(said: str) -> list[list[str]]:
 
 
 @contextmanager
-def reading(bootstrap: str, group: str, topic: str, count: int) -> Iterator[Consumer]:
+def reading(bootstrap: str, group: str, topic: str, count: int, *, protocol: str) -> Iterator[Consumer]:
     """A consumer of the group which has read and committed `count` records, and is still a member."""
     consumer = Consumer(
         {
             "bootstrap.servers": bootstrap,
             "group.id": group,
+            "group.protocol": protocol,
             "client.id": "reader",
             "auto.offset.reset": "earliest",
             "enable.auto.commit": False,
@@ -70,24 +71,28 @@ def reading(bootstrap: str, group: str, topic: str, count: int) -> Iterator[Cons
         consumer.close()
 
 
+@pytest.mark.parametrize(
+    ("protocol", "assignor", "epoch"), [("classic", "range", "-"), ("consumer", "uniform", "\\d+")]
+)
 def test_consumer_group_command_follows_a_group_from_its_first_member_to_its_end(
-    groups: Run, bootstrap: str, make_topic: MakeTopic
+    protocol: str, assignor: str, epoch: str, groups: Run, bootstrap: str, make_topic: MakeTopic
 ) -> None:
     topic, group = make_topic(partitions=2), f"group-{uuid.uuid4().hex[:8]}"
     for partition in (0, 1):
         ConfluentKafka().produce(bootstrap, topic, numbered(10), partition=partition)
 
-    with reading(bootstrap, group, topic, 20):
+    with reading(bootstrap, group, topic, 20, protocol=protocol):
         assert [group, "Stable"] in rows(groups("--list", "--state"))
         described = rows(groups("--describe", "--group", group))
         assert [[*row[:6], row[7], row[8]] for row in described] == [
             [group, topic, str(partition), "10", "10", "0", "/127.0.0.1", "reader"] for partition in (0, 1)
         ]
         (member,) = rows(groups("--describe", "--group", group, "--members", "--verbose"))
-        assert member[:6] == [group, described[0][6], "/127.0.0.1", "reader", "2", "-"]
+        assert member[:5] == [group, described[0][6], "/127.0.0.1", "reader", "2"]
+        assert re.fullmatch(epoch, member[5])
         assert f"{topic}:0,1" in member
         (state,) = rows(groups("--describe", "--group", group, "--state"))
-        assert state[-3:] == ["range", "Stable", "1"]
+        assert state[-3:] == [assignor, "Stable", "1"]
         assert "the current state is Stable" in groups(
             "--reset-offsets", "--group", group, "--all-topics", "--to-earliest", "--dry-run"
         )

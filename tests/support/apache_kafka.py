@@ -230,7 +230,7 @@ class ApacheKafka:
         """Format the storage if it is new, start the node; return when it answers and lists itself."""
         assert self._process is None, "already started"
         properties = self.format()
-        command = [*_die_with_parent(), *self._java_command("kafka.Kafka", str(properties))]
+        command = [*die_with_parent(), *self._java_command("kafka.Kafka", str(properties))]
         with self._output_file.open("ab") as output:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
         self._wait_until_it_answers(time.monotonic() + timeout_s)
@@ -312,6 +312,6 @@ def free_ports(count: int) -> list[int]:
         return [each.getsockname()[1] for each in sockets]
 
 
-def _die_with_parent() -> list[str]:
+def die_with_parent() -> list[str]:
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", "KILL"] if setpriv else []

@@ -137,7 +137,7 @@ class BrokerProcess:
         }
         sets = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
         serve = [self._python, "-m", "ottla", "serve", *sets, *self._arguments]
-        return [*_die_with_parent(), *self._prefix, *serve]
+        return [*die_with_parent(), *self._prefix, *serve]
 
     def wait_until_it_answers(self, *, timeout_s: float = 30) -> float:
         deadline = self._launched_at + timeout_s
@@ -225,6 +225,6 @@ def without_colours(text: str) -> str:
     return re.sub(r"\x1b\[[0-9;]*m", "", text)
 
 
-def _die_with_parent() -> list[str]:
+def die_with_parent() -> list[str]:
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", "KILL"] if setpriv else []

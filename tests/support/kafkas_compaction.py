@@ -1,7 +1,8 @@
 """Logs as Apache Kafka's cleaner found them and left them: before, after, and once more after further writes.
 
-    for step in kafkas_compaction(folder):      # an ApacheKafka is started and stopped
-        step.before, step.after                 # folders with the partition's .log files
+    with ApacheKafka(folder / "kafka", SETTINGS) as kafka:
+        for step in kafkas_compaction(kafka, folder):
+            step.before, step.after                 # folders with the partition's .log files
 
 One topic for each kind: `plain` (idempotent and transactional producers, tombstones), `packed` (every codec in turn) and
 `stamped` (LogAppendTime). Segments end where timestamps jump. To keep the recorded ones in order:
@@ -26,6 +27,7 @@ from .apache_kafka import ApacheKafka
 
 SEGMENT_MS = 1_000
 RETENTION_MS = 1
+SETTINGS = {"log.cleaner.backoff.ms": "100", "log.cleaner.delete.retention.ms": str(RETENTION_MS)}
 TOPICS = ("plain", "packed", "stamped")
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
 NEVER, ALWAYS = "1.0", "0.0"
@@ -41,18 +43,16 @@ class Step(NamedTuple):
     after: Path
 
 
-def kafkas_compaction(folder: Path) -> Iterator[Step]:
+def kafkas_compaction(kafka: ApacheKafka, folder: Path) -> Iterator[Step]:
     """Let Kafka clean each topic twice."""
-    settings = {"log.cleaner.backoff.ms": "100", "log.cleaner.delete.retention.ms": str(RETENTION_MS)}
-    with ApacheKafka(folder / "kafka", settings) as kafka:
-        admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+    for topic in TOPICS:
+        _create(admin, topic)
+    writer = Writer(kafka.bootstrap)
+    for number in (1, 2):
+        writer.write_round(number)
         for topic in TOPICS:
-            _create(admin, topic)
-        writer = Writer(kafka.bootstrap)
-        for number in (1, 2):
-            writer.write_round(number)
-            for topic in TOPICS:
-                yield _clean(admin, kafka.log_directory, topic, folder, number)
+            yield _clean(admin, kafka.log_directory, topic, folder, number)
 
 
 def _create(admin: AdminClient, topic: str) -> None:
@@ -154,8 +154,8 @@ class Writer:
 def record() -> None:
     """Replace the recorded folders."""
     shutil.rmtree(GOLDEN, ignore_errors=True)
-    with tempfile.TemporaryDirectory() as folder:
-        for step in kafkas_compaction(Path(folder)):
+    with tempfile.TemporaryDirectory() as folder, ApacheKafka(Path(folder) / "kafka", SETTINGS) as kafka:
+        for step in kafkas_compaction(kafka, Path(folder)):
             for side, source in (("before", step.before), ("after", step.after)):
                 target = GOLDEN / step.name / side
                 target.mkdir(parents=True)

@@ -7,6 +7,7 @@ await member.close()                       # leaves nothing but an open session
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ from ottla.protocol.errors import ErrorCode
 from ottla.protocol.messages import Message
 
 ASSIGNOR = "range"
+LEAVING = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,5 +69,36 @@ class LoneMember:
         assert synced.error_code == ErrorCode.NONE, synced
         return cls(joined.member_id, connection)
 
+    @classmethod
+    async def join_consumer_group(
+        cls, address: Address, group: str, partitions: Mapping[str, tuple[int, ...]], *, client_id: str = "lone"
+    ) -> LoneMember:
+        """By the new protocol (KIP-848), where the coordinator assigns: `partitions` is what it must come to."""
+        connection = await Connection.open(address, client_id=client_id)
+        member_id = str(uuid.uuid4())
+
+        async def beat(epoch: int, **fields: object) -> Message:
+            request = Message(group_id=group, member_id=member_id, member_epoch=epoch, **fields)
+            answer = await connection.request(ApiKey.CONSUMER_GROUP_HEARTBEAT, request)
+            assert answer.error_code == ErrorCode.NONE, answer
+            return answer
+
+        topics = list(partitions)
+        joined = await beat(0, rebalance_timeout_ms=60_000, subscribed_topic_names=topics, topic_partitions=[])
+        owned = joined.assignment.topic_partitions
+        assert sorted(tuple(each.partitions) for each in owned) == sorted(partitions.values()), joined
+        mine = [Message(topic_id=each.topic_id, partitions=each.partitions) for each in owned]
+        await beat(joined.member_epoch, topic_partitions=mine)
+        return cls(member_id, connection)
+
     async def close(self) -> None:
         await self.connection.close()
+
+
+async def leave_consumer_group(address: Address, group: str, member_id: str) -> None:
+    """Send a member of the new protocol away, as only it could."""
+    connection = await Connection.open(address)
+    await connection.request(
+        ApiKey.CONSUMER_GROUP_HEARTBEAT, Message(group_id=group, member_id=member_id, member_epoch=LEAVING)
+    )
+    await connection.close()

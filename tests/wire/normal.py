@@ -32,6 +32,7 @@ from support.wire import VERSIONS, Api
 NEAR_MS = 4 * 3_600_000
 UNKNOWN_SERVER_ERROR = -1
 _UUID = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
+_SHORT_UUID = re.compile(r"[A-Za-z0-9_-]{22}")
 
 # Response lists in hash order, and what to sort them by.
 UNORDERED: dict[tuple[Api, str], tuple[str, ...]] = {
@@ -71,6 +72,10 @@ UNORDERED: dict[tuple[Api, str], tuple[str, ...]] = {
     (Api.DESCRIBE_CLIENT_QUOTAS, "values"): ("key",),
     (Api.ALTER_CLIENT_QUOTAS, "entries"): ("entity",),
     (Api.ALTER_CLIENT_QUOTAS, "entity"): ("entity_type",),
+    (Api.CONSUMER_GROUP_HEARTBEAT, "topic_partitions"): ("topic_id",),
+    (Api.CONSUMER_GROUP_DESCRIBE, "groups"): ("group_id",),
+    (Api.CONSUMER_GROUP_DESCRIBE, "members"): ("member_id",),
+    (Api.CONSUMER_GROUP_DESCRIBE, "topic_partitions"): ("topic_name",),
     (Api.LIST_CONFIG_RESOURCES, "config_resources"): ("resource_type", "resource_name"),
 }
 FEATURES = ("group.version", "metadata.version", "transaction.version")
@@ -142,6 +147,8 @@ class Normal:
     def _text(self, name: str, value: str) -> str:
         if name == "cluster_id":
             return "#cluster id"
+        if name == "member_id" and _SHORT_UUID.fullmatch(value):
+            return self._number("uuid", value)
         value = value.replace(self.log_directory, "#log directory")
         value = _UUID.sub(lambda found: self._number("uuid", found[0]), value)
         value = re.sub(r"(?<=@|/)127\.0\.0\.1:\d+", "#address", value).replace(",CONTROLLER://#address", "")

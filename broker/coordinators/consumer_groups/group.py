@@ -26,7 +26,7 @@ from enum import Enum
 from uuid import UUID
 
 from ....protocol.errors import ErrorCode, KafkaError
-from .member import LEFT_EPOCH, NO_TARGET, ConsumerMember, MemberState, Owned, Partitions, Standing
+from .member import AWAY_EPOCH, LEFT_EPOCH, NO_TARGET, ConsumerMember, MemberState, Owned, Partitions, Standing
 from .records import (
     ConsumerGroupRecord,
     GroupEpoch,
@@ -272,7 +272,8 @@ class ConsumerGroup:
     def _check_owners(self, members: list[ConsumerMember]) -> None:
         owners: dict[UUID, dict[int, int]] = {}
         for member in members:
-            assert member.standing.state is not MemberState.UNREVOKED_PARTITIONS or member.standing.revoking
+            gives_up = member.standing.state is MemberState.UNREVOKED_PARTITIONS and member.epoch != AWAY_EPOCH
+            assert not gives_up or member.standing.revoking
             for owned in (member.standing.assigned, member.standing.revoking):
                 for topic_id, partitions in owned.items():
                     for partition in partitions:

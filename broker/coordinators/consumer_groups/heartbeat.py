@@ -77,7 +77,7 @@ def check_heartbeat(request: Heartbeat, *, assignors: tuple[str, ...], must_have
     if request.assignor is not None and request.assignor not in assignors:
         raise KafkaError(
             ErrorCode.UNSUPPORTED_ASSIGNOR,
-            f"ServerAssignor {request.assignor} is not supported. Supported assignors: {', '.join(sorted(assignors))}.",
+            f"ServerAssignor {request.assignor} is not supported. Supported assignors: {', '.join(assignors)}.",
         )
 
 
@@ -125,6 +125,8 @@ def _member(decision: Decision, request: Heartbeat) -> ConsumerMember:
 
 def _subscription(request: Heartbeat, before: Subscription) -> Subscription:
     """What the member wants now; the same object when that is as before."""
+    if _is_plain(request, before):
+        return before
     after = replace(
         before,
         instance_id=request.instance_id or before.instance_id,
@@ -140,6 +142,21 @@ def _subscription(request: Heartbeat, before: Subscription) -> Subscription:
         classic=None,
     )
     return before if after == before else after
+
+
+def _is_plain(request: Heartbeat, before: Subscription) -> bool:
+    """The heartbeat of nearly always: it says nothing but that the member lives."""
+    return (
+        request.topics is None
+        and request.regex is None
+        and request.rebalance_timeout_ms == NOT_SAID
+        and request.assignor is None
+        and request.rack_id is None
+        and request.instance_id in (None, before.instance_id)
+        and request.client_id == before.client_id
+        and request.client_host == before.client_host
+        and before.classic is None
+    )
 
 
 # --- the parts that members of the classic protocol share

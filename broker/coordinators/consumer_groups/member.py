@@ -118,7 +118,7 @@ class ConsumerMember:
         return self.standing.revoking.get(topic_id, {}).get(partition) if since is None else since
 
     def with_subscription(self, subscription: Subscription) -> ConsumerMember:
-        return replace(self, subscription=subscription)
+        return self if subscription is self.subscription else replace(self, subscription=subscription)
 
     def with_standing(self, standing: Standing) -> ConsumerMember:
         return replace(self, standing=standing)

@@ -289,13 +289,17 @@ def _classic_member(value: Reader) -> ClassicMember | None:
         value.tags()
         return name, metadata
 
-    return ClassicMember(value.int32(), tuple(value.array(protocol)))
+    member = ClassicMember(value.int32(), tuple(value.array(protocol)))
+    value.tags()
+    return member
 
 
 def _standing(value: Reader) -> Standing:
     epoch, previous_epoch, state = value.int32(), value.int32(), value.int8()
     known = MemberState(state) if state in _STATES else MemberState.UNKNOWN
-    return Standing(epoch, previous_epoch, known, _owned(value, epoch), _owned(value, epoch))
+    standing = Standing(epoch, previous_epoch, known, _owned(value, epoch), _owned(value, epoch))
+    value.tags()
+    return standing
 
 
 def _owned(value: Reader, epoch: int) -> dict[UUID, dict[int, int]]:
@@ -319,8 +323,12 @@ def _target(value: Reader) -> dict[UUID, frozenset[int]]:
         value.tags()
         return topic_id, partitions
 
-    return dict(value.array(topic))
+    target = dict(value.array(topic))
+    value.tags()
+    return target
 
 
 def _resolved(value: Reader) -> Resolved:
-    return Resolved(frozenset(value.array(value.text)), value.int64(), value.int64())
+    resolved = Resolved(frozenset(value.array(value.text)), value.int64(), value.int64())
+    value.tags()
+    return resolved

@@ -19,7 +19,9 @@ Between looking at a group and changing it nothing is awaited. Kafka's classes: 
 from __future__ import annotations
 
 import asyncio
+import base64
 import logging
+import uuid
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
@@ -315,6 +317,11 @@ class ConsumerGroups(CatalogListener):
         """The records that remove an empty group, but for its offsets."""
         assert not group.members
         return tombstones(group)
+
+
+def new_member_id() -> str:
+    """An id that no member has had: 22 characters, as Kafka's `Uuid` writes itself."""
+    return base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
 
 
 def _key(group_id: str, kind: TimerKind, member_id: str) -> TimerKey:

@@ -175,6 +175,20 @@ def test_a_partition_whose_leader_moved_is_asked_for_at_the_new_one() -> None:
     assert len(broker.asked_for(ApiKey.METADATA)) == 2
 
 
+def test_a_leader_that_hangs_up_is_asked_again_and_told_of_when_it_never_answers() -> None:
+    one = TopicPartition("t", 0)
+    answer = Message(topics=[Message(name="t", partitions=[Message(partition_index=0, low_watermark=3)])])
+
+    outcomes, broker = ask(
+        {ApiKey.DELETE_RECORDS: in_turn(CLOSE, answer)}, lambda admin: admin.delete_records({one: 3})
+    )
+    assert outcomes == {one: 3}
+    assert len(broker.asked_for(ApiKey.DELETE_RECORDS)) == 2
+
+    with pytest.raises(ConnectionLost):
+        ask({ApiKey.DELETE_RECORDS: in_turn(CLOSE)}, lambda admin: admin.delete_records({one: 3}), timeout_s=0.5)
+
+
 def test_a_question_whose_answer_is_lost_is_asked_again_and_a_change_is_not() -> None:
     quotas = Message(error_code=ErrorCode.NONE, entries=[])
 

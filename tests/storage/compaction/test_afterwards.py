@@ -7,11 +7,12 @@ from uuid import UUID
 import pytest
 from ottla.storage.check import check_directory
 from ottla.storage.checkpoint import CLEANER_FILE
+from ottla.storage.compaction.compaction import CompactionAborted
 from ottla.storage.config import LogConfig
 from ottla.storage.directory import LogDirectory
 from ottla.storage.log import Log
 from support.batches import batch
-from support.compacting import compact, records
+from support.compacting import LIMITS, NoHurry, compact, records, what_is_cleanable
 from support.power_cut import PowerCutFiles
 
 FOLDER = "/data/t-0"
@@ -46,6 +47,7 @@ def test_after_a_crash_its_gaps_are_no_damage(config: LogConfig, old_files: str)
     assert records(log) == before
     assert not log.recovery.notes
     assert not log.recovery.dropped
+    assert not log.recovery.rebuilt_indexes, "also those of a segment of which nothing is left"
 
 
 def test_the_recovery_point_alone_tells_a_gap_from_a_lost_segment() -> None:
@@ -99,6 +101,23 @@ def test_while_a_cleaning_is_under_way_retention_waits() -> None:
     compact(log, now_ms=0, between=sweep)
     assert swept == [0]
     assert log.sweep(10**6).deleted_segments > 0
+
+
+def test_a_cleaning_of_what_retention_has_taken_meanwhile_does_not_begin() -> None:
+    config = LogConfig(
+        segment_bytes=400, cleanup_policy=frozenset({"compact", "delete"}), retention_ms=100, file_delete_delay_ms=0
+    )
+    files = PowerCutFiles()
+    files.make_directory(FOLDER)
+    log = Log.open(FOLDER, files=files, config=config, now_ms=0, clean=True)
+    for number in range(30):
+        log.append(batch(b"%d" % number, key=b"k"), leader_epoch=0, now_ms=0)
+    log.flush()
+    what = what_is_cleanable(log, 0)
+    log.sweep(10**6)
+    with pytest.raises(CompactionAborted):
+        log.compaction.begin(what, limits=LIMITS, pace=NoHurry(), now_ms=0)
+    assert log.compaction.under_way is None
 
 
 def test_check_finds_nothing_in_a_compacted_directory() -> None:

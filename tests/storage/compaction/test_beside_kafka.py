@@ -7,20 +7,24 @@ with what Kafka left of the first, so that horizons that are over, empty batches
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Consumer, TopicPartition
 from ottla.protocol.keyed_records import unfolded_records
-from ottla.protocol.records import BatchHeader, iter_headers
+from ottla.protocol.records import BatchHeader, iter_headers, iter_records, read_header
 from ottla.storage.check import Severity, check_partition
 from ottla.storage.config import LogConfig
 from ottla.storage.log import Log
 from ottla.storage.system_files import SystemFiles
-from support.apache_kafka import needs_java, run_tool
+from support.apache_kafka import ApacheKafka, needs_java, run_tool
 from support.compacting import compact
-from support.kafkas_compaction import GOLDEN, RETENTION_MS, kafkas_compaction
+from support.kafkas_compaction import GOLDEN, RETENTION_MS, SETTINGS, TOPICS, kafkas_compaction
+from support.log_content import read_batches
 
+DUMP = "org.apache.kafka.tools.DumpLogSegments"
 CONFIG = LogConfig(
     cleanup_policy=frozenset({"compact"}), delete_retention_ms=RETENTION_MS, producer_id_expiration_ms=2**62
 )
@@ -88,14 +92,67 @@ def test_what_kafka_left_is_what_we_leave(recorded: Path, tmp_path: Path) -> Non
 
 
 @needs_java
-@pytest.mark.timeout(400)
-def test_today_too_and_kafka_reads_what_we_left(tmp_path: Path) -> None:
-    for step in kafkas_compaction(tmp_path):
-        folder = tmp_path / f"{step.name}-0"
-        compare(logs_in(step.before), logs_in(step.after), folder)
-        files = ",".join(str(path) for path in sorted(folder.glob("*.log")))
-        said = run_tool(
-            "org.apache.kafka.tools.DumpLogSegments", "--deep-iteration", "--print-data-log", "--files", files
-        ).stdout
-        assert "isvalid: false" not in said
-        assert "isvalid: true" in said
+@pytest.mark.timeout(600)
+def test_today_too_and_kafka_goes_on_with_what_we_left(tmp_path: Path) -> None:
+    kafka = ApacheKafka(tmp_path / "kafka", SETTINGS)
+    with kafka:
+        for step in kafkas_compaction(kafka, tmp_path):
+            folder = tmp_path / f"{step.name}-0"
+            compare(logs_in(step.before), logs_in(step.after), folder)
+            files = ",".join(str(path) for path in sorted(folder.glob("*.log")))
+            said = run_tool(DUMP, "--deep-iteration", "--print-data-log", "--files", files).stdout
+            assert "isvalid: false" not in said
+            assert "isvalid: true" in said
+    for topic in TOPICS:
+        replace_logs(kafka.log_directory / f"{topic}-0", tmp_path / f"{topic}-2-0")
+    with kafka:
+        for topic in TOPICS:
+            assert consumed(kafka.bootstrap, topic) == readable(tmp_path / f"{topic}-2-0")
+
+
+def replace_logs(partition: Path, ours: Path) -> None:
+    """Put the segments that we cleaned in the place of Kafka's."""
+    for path in partition.iterdir():
+        if path.name != "partition.metadata":
+            path.unlink()
+    for path in ours.iterdir():
+        shutil.copy(path, partition / path.name)
+
+
+def consumed(bootstrap: str, topic: str) -> list[tuple[int, bytes | None, bytes | None]]:
+    """What a read_committed consumer gets."""
+    consumer = Consumer(
+        {
+            "bootstrap.servers": bootstrap,
+            "group.id": "g",
+            "enable.partition.eof": True,
+            "isolation.level": "read_committed",
+        }
+    )
+    consumer.assign([TopicPartition(topic, 0, 0)])
+    found: list[tuple[int, bytes | None, bytes | None]] = []
+    try:
+        while (message := consumer.poll(60)) is not None and message.error() is None:
+            found.append((message.offset(), message.key(), message.value()))
+        assert message is not None, "Kafka does not answer"
+        return found
+    finally:
+        consumer.close()
+
+
+def readable(folder: Path) -> list[tuple[int, bytes | None, bytes | None]]:
+    log = Log.open(str(folder), files=SystemFiles(), config=CONFIG, now_ms=0, clean=True)
+    try:
+        aborted = log.aborted_between(0, log.log_end_offset)
+        return [
+            (record.offset, record.key, record.value)
+            for each in read_batches(log)
+            if not (header := read_header(each)).is_control
+            and not any(
+                one.producer_id == header.producer_id and one.first_offset <= header.base_offset < one.last_offset
+                for one in aborted
+            )
+            for record in iter_records(each, max_decompressed_bytes=1 << 20)
+        ]
+    finally:
+        log.release()

@@ -6,7 +6,7 @@ from collections import Counter
 from uuid import UUID
 
 import pytest
-from hypothesis import given, strategies
+from hypothesis import given, settings, strategies
 from ottla.broker.coordinators.consumer_groups.assignors import ASSIGNORS, GroupSpec, MemberSpec
 from ottla.broker.coordinators.consumer_groups.member import Partitions
 
@@ -62,11 +62,13 @@ def groups(draw: strategies.DrawFn, *, homogeneous: bool) -> GroupSpec:
 
 
 @pytest.mark.parametrize("name", ASSIGNORS)
+@settings(deadline=None)
 @given(given=groups(homogeneous=True) | groups(homogeneous=False))
 def test_every_partition_has_one_owner_who_wants_it(name: str, given: GroupSpec) -> None:
     check_complete(given, ASSIGNORS[name](given))
 
 
+@settings(deadline=None)
 @given(groups(homogeneous=True))
 def test_uniform_shares_differ_by_one_at_most(given: GroupSpec) -> None:
     shares = sizes(ASSIGNORS["uniform"](given)).values()
@@ -74,6 +76,7 @@ def test_uniform_shares_differ_by_one_at_most(given: GroupSpec) -> None:
     assert max(shares) - min(shares) <= 1
 
 
+@settings(deadline=None)
 @given(groups(homogeneous=True))
 def test_uniform_takes_from_a_member_only_what_is_above_its_share(given: GroupSpec) -> None:
     found = ASSIGNORS["uniform"](given)
@@ -86,6 +89,7 @@ def test_uniform_takes_from_a_member_only_what_is_above_its_share(given: GroupSp
         assert len(had & has) >= min(len(had), share)
 
 
+@settings(deadline=None)
 @given(groups(homogeneous=False))
 def test_uniform_changes_nothing_in_what_it_made_itself(given: GroupSpec) -> None:
     found = ASSIGNORS["uniform"](given)
@@ -94,6 +98,7 @@ def test_uniform_changes_nothing_in_what_it_made_itself(given: GroupSpec) -> Non
     assert ASSIGNORS["uniform"](again) == found
 
 
+@settings(deadline=None)
 @given(groups(homogeneous=False))
 def test_uniform_leaves_no_topic_whose_subscribers_differ_by_more_than_one(given: GroupSpec) -> None:
     """With three topics the rounds suffice. Whoever has nothing of a topic has nothing of it to give."""

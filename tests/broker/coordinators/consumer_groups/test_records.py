@@ -8,7 +8,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from hypothesis import given, strategies
+from hypothesis import given, settings, strategies
 from ottla.broker.coordinators.consumer_groups.group import ConsumerGroup, ConsumerGroupState
 from ottla.broker.coordinators.consumer_groups.member import (
     AWAY_EPOCH,
@@ -128,11 +128,13 @@ records = strategies.one_of(
 )
 
 
+@settings(deadline=None)
 @given(records)
 def test_a_record_is_read_as_it_was_written(record: ConsumerGroupRecord) -> None:
     assert decode(encode_key(record), encode_value(record)) == record
 
 
+@settings(deadline=None)
 @given(records, strategies.data())
 def test_a_value_cut_short_is_refused(record: ConsumerGroupRecord, data: strategies.DataObject) -> None:
     value = encode_value(record)

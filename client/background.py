@@ -1,0 +1,56 @@
+"""One event loop in a thread of its own, for those who have none: `ottla.sync` stands on it.
+
+    background().run(coroutine)          # from any thread; returns what the coroutine returns, or raises what it raises
+
+It is made at the first use, shared by the whole process, and ends with it (a daemon thread).  A caller that is
+interrupted (Ctrl-C) cancels what it waits for.  After a fork the child has no such thread, and makes its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Coroutine
+from functools import cache
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class BackgroundLoop:
+    """A running loop, to give coroutines to."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="ottla.sync", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        self.loop.run_forever()
+
+    def run(self, work: Coroutine[Any, Any, T], timeout_s: float | None = None) -> T:
+        """What the coroutine returns.  TimeoutError, and it is cancelled, when it takes longer than `timeout_s`.
+
+        RuntimeError when it is called in the loop's own thread, which would wait for itself.
+        """
+        if threading.current_thread() is self._thread:
+            work.close()
+            raise RuntimeError("ottla.sync waits, so it cannot be used in a callback of its own loop")
+        future = asyncio.run_coroutine_threadsafe(work, self.loop)
+        try:
+            return future.result(timeout_s)
+        except BaseException:
+            future.cancel()
+            raise
+
+
+@cache
+def background() -> BackgroundLoop:
+    """The one of this process."""
+    return BackgroundLoop()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=background.cache_clear)

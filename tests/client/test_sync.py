@@ -1,0 +1,83 @@
+"""The client without asyncio: in a thread, in many, and against a real broker."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from ottla.client.admin import NewTopic
+from ottla.client.background import background
+from ottla.client.errors import CannotConnect, ClientClosed
+from ottla.sync import Admin, Consumer, Producer
+from support.broker import BrokerProcess
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerProcess]:
+    with BrokerProcess(tmp_path_factory.mktemp("broker"), {"num.partitions": "1"}) as running:
+        yield running
+
+
+def test_records_are_sent_from_a_script(broker: BrokerProcess) -> None:
+    with Producer[str, bytes](broker.bootstrap, key_serializer=str.encode) as producer:
+        sent = producer.send("script", b"a", "key")
+        written = producer.send_and_wait("script", b"b")
+        batch = producer.send_batch((b"%d" % number for number in range(25_000)), "script")
+        producer.flush()
+
+        assert sent.done()
+        assert (sent.result().offset, written.offset) == (0, 1)
+        assert batch.count == sum(each.count for each in batch.result()) == 25_000
+        assert batch.result()[0].offset == 2
+        assert producer.partitions_for("script") == {0}
+    with pytest.raises(ClientClosed):
+        producer.send("script", b"x")
+
+
+def test_many_threads_share_a_producer(broker: BrokerProcess) -> None:
+    with Producer[bytes, bytes](broker.bootstrap) as producer, ThreadPoolExecutor(8) as pool:
+        offsets = list(pool.map(lambda number: producer.send_and_wait("threads", b"%d" % number).offset, range(200)))
+
+    assert sorted(offsets) == list(range(200))
+
+
+def test_an_administrator_waits_for_each_answer(broker: BrokerProcess) -> None:
+    with Admin(broker.bootstrap) as admin:
+        admin.create_topics([NewTopic("made", partitions=3)])
+
+        assert len(admin.describe_topics(["made"])["made"].partitions) == 3
+        assert "create_topics" in dir(admin)
+        with pytest.raises(AttributeError):
+            _ = admin.no_such_method
+
+
+def test_records_are_read_in_a_script(broker: BrokerProcess) -> None:
+    with Producer[bytes, bytes](broker.bootstrap) as producer:
+        producer.send_batch([b"%d" % number for number in range(50)], "read")
+    with Consumer[bytes, bytes]("read", bootstrap_servers=broker.bootstrap, auto_offset_reset="earliest") as consumer:
+        first = next(consumer)
+        many = consumer.getmany(timeout_ms=5_000)
+
+        assert first.value == b"0"
+        assert next(record.value for records in many.values() for record in records) == b"1"
+        assert consumer.subscription() == {"read"}
+        consumer.pause(*consumer.assignment())
+        assert consumer.paused() == consumer.assignment()
+
+
+def test_nobody_there_is_said_as_always() -> None:
+    with pytest.raises(CannotConnect, match=r"nowhere\.invalid"):
+        Producer("nowhere.invalid:1", request_timeout_ms=200, delivery_timeout_ms=300)
+
+
+def test_a_wait_has_an_end_and_never_waits_for_itself() -> None:
+    with pytest.raises(TimeoutError):
+        background().run(asyncio.sleep(60), 0.01)
+
+    async def in_the_loop() -> None:
+        background().run(asyncio.sleep(0))
+
+    with pytest.raises(RuntimeError, match="cannot be used in a callback"):
+        background().run(in_the_loop())
