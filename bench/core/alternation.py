@@ -1,7 +1,8 @@
 """The same work for each broker in turn, A B A B, so that what disturbs the machine disturbs all of them.
 
 The first round of each case and broker warms up (caches, connections, a JVM's compiler) and is discarded.  With a budget
-of minutes the length of a round is chosen anew before every scenario, from the time and the work that are left.
+of minutes the length of a round is chosen anew before every scenario, from the time and the work that are left; what takes
+its own time, however short the rounds are, comes last.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def measure_all(
                 continue
             plan = replace(plan, seconds=seconds_that_fit(scenarios[number:], len(brokers), plan, left_s))
         tell(f"{scenario.NAME}: {scenario.TITLE} ({plan.seconds:.1f} s a round)")
-        results += [measure(scenario.NAME, case, brokers, plan, tell) for case in scenario.cases(plan)]
+        results += [measure(scenario.NAME, case, brokers, plan, tell, deadline) for case in scenario.cases(plan)]
     return results
 
 
@@ -57,14 +58,17 @@ def seconds_that_fit(scenarios: Sequence[Scenario], broker_count: int, plan: Pla
     fixed_s = weight = 0.0
     for scenario in scenarios:
         for case in scenario.cases(plan):
-            rounds = (_runs(case, plan) + case.warms_up) * (1 if case.ours_only else broker_count)
-            fixed_s += rounds * case.fixed_s
+            measured = 1 if case.ours_only else broker_count
+            rounds = (_runs(case, plan) + case.warms_up) * measured
+            fixed_s += rounds * case.fixed_s + measured * case.setup_s
             weight += rounds * case.weight
     return min(LONGEST_S, max(SHORTEST_S, (left_s - fixed_s) / weight)) if weight else plan.seconds
 
 
-def measure(scenario: str, case: Case, brokers: Sequence[Broker], plan: Plan, tell: Tell) -> Result:
-    """One case: every broker warmed up, then every broker in turn, as often as the plan says."""
+def measure(
+    scenario: str, case: Case, brokers: Sequence[Broker], plan: Plan, tell: Tell, deadline: float | None = None
+) -> Result:
+    """One case: every broker warmed up, then every broker in turn, as often as the plan says; once, when time is over."""
     result = Result(scenario, case.name, case.durability, case.metrics, case.aims)
     with ExitStack() as stack:
         rounds: dict[str, Round] = {}
@@ -77,7 +81,10 @@ def measure(scenario: str, case: Case, brokers: Sequence[Broker], plan: Plan, te
                 _skip(result, broker.name, reason, tell)
             else:
                 rounds[broker.name] = play
-        for _ in range(_runs(case, plan)):
+        for run in range(_runs(case, plan)):
+            if run and deadline is not None and time.monotonic() > deadline:
+                tell(f"  {case.name}: the time is over after {run} alternations")
+                break
             for name, play in tuple(rounds.items()):
                 try:
                     result.add(name, play())
