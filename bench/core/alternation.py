@@ -38,7 +38,11 @@ def measure_all(
                 continue
             plan = replace(plan, seconds=seconds_that_fit(scenarios[number:], len(brokers), plan, left_s))
         tell(f"{scenario.NAME}: {scenario.TITLE} ({plan.seconds:.1f} s a round)")
-        results += [measure(scenario.NAME, case, brokers, plan, tell, deadline) for case in scenario.cases(plan)]
+        for case in scenario.cases(plan):
+            try:
+                results.append(measure(scenario.NAME, case, brokers, plan, tell, deadline))
+            except Exception as error:  # noqa: BLE001 - cleaning up after one case must not lose all the others
+                tell(f"  {case.name}: its result is lost, {error!r}")
     return results
 
 
@@ -78,7 +82,9 @@ def measure(
                 if case.warms_up:
                     play()
             except NotMeasured as reason:
-                _skip(result, broker.name, reason, tell)
+                _skip(result, broker.name, str(reason), tell)
+            except Exception as error:  # noqa: BLE001 - what one broker cannot do must not lose all that was measured
+                _skip(result, broker.name, f"it failed: {error!r}", tell)
             else:
                 rounds[broker.name] = play
         for run in range(_runs(case, plan)):
@@ -90,13 +96,16 @@ def measure(
                     result.add(name, play())
                 except NotMeasured as reason:
                     del rounds[name]
-                    _skip(result, name, reason, tell)
+                    _skip(result, name, str(reason), tell)
+                except Exception as error:  # noqa: BLE001 - as above
+                    del rounds[name]
+                    _skip(result, name, f"it failed: {error!r}", tell)
     tell(f"  {case.name}: done")
     return result
 
 
-def _skip(result: Result, broker: str, reason: NotMeasured, tell: Tell) -> None:
-    result.skipped[broker] = str(reason)
+def _skip(result: Result, broker: str, reason: str, tell: Tell) -> None:
+    result.skipped[broker] = reason
     tell(f"  {result.case}: {broker} is not measured, {reason}")
 
 
