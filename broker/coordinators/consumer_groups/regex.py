@@ -19,6 +19,8 @@ from ....protocol.errors import ErrorCode, KafkaError
 
 MAX_PROGRAM_BYTES = 256 * 1024
 """The compiled program and its automaton; people's expressions need a few kilobytes."""
+MAX_REGEX_BYTES = 8 * 1024
+"""The text: reading it must not take long either, and it is a part of a record's key."""
 
 
 class Pattern(Protocol):
@@ -60,6 +62,8 @@ def _matches(regex: str, names: Iterable[str]) -> frozenset[str]:
 
 def compiled(regex: str) -> Pattern:
     """The expression, to be matched against names. KafkaError(INVALID_REGULAR_EXPRESSION)."""
+    if len(regex.encode()) > MAX_REGEX_BYTES:
+        raise _invalid(regex, f"longer than {MAX_REGEX_BYTES} bytes")
     import re2  # milliseconds that a broker without such groups need not spend
 
     options = re2.Options()
@@ -70,7 +74,11 @@ def compiled(regex: str) -> Pattern:
         return cast(Pattern, re2.compile(regex, options))
     except re2.error as error:
         reason = error.args[0].decode("utf-8", "replace") if isinstance(error.args[0], bytes) else str(error)
-        raise KafkaError(
-            ErrorCode.INVALID_REGULAR_EXPRESSION,
-            f"SubscribedTopicRegex `{regex:.200}` is not a valid regular expression: {reason}.",
-        ) from None
+        raise _invalid(regex, reason) from None
+
+
+def _invalid(regex: str, reason: str) -> KafkaError:
+    return KafkaError(
+        ErrorCode.INVALID_REGULAR_EXPRESSION,
+        f"SubscribedTopicRegex `{regex:.200}` is not a valid regular expression: {reason}.",
+    )

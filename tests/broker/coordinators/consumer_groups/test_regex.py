@@ -46,6 +46,12 @@ def test_a_program_too_large_is_refused_and_matches_nothing() -> None:
     assert matches(regex, "a") == frozenset()
 
 
+def test_a_text_too_long_is_refused_without_reading_it() -> None:
+    with pytest.raises(KafkaError, match="longer than 8192 bytes"):
+        check_regex("a" * 8_193)
+    check_regex("a" * 8_192)
+
+
 @pytest.mark.parametrize("regex", ["(a+)+$", "(x+x+)+y", "(.*)*(.*)*(.*)*z", "(?:a?){200}a{200}"])
 def test_expressions_that_ruin_backtracking_matchers_are_as_fast_as_any(regex: str) -> None:
     """A matcher that tries alternatives would not end within the life of the machine."""
