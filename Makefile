@@ -2,6 +2,9 @@
 #
 #   make run       start a broker on 127.0.0.1:9092, its data in ./ottla-data  (make run ARGS="--port 19092")
 #   make test      everything that CI runs: style, types, tests                (make test TESTS="tests/storage -x")
+#   make test-interop   Kafka Streams, Kafka Connect and Spark against the broker, in their short form (Java 17, Maven)
+#   make demo-spark     Spark Structured Streaming on a million events, killed in the middle   (ARGS="--events 100000")
+#   make demo-streams   Kafka Streams, exactly once, with everything killed   (make demo-connect: Kafka Connect)
 #   make bench     measure Ottla beside Apache Kafka, see bench/README.md      (make bench ARGS="--quick")
 #   make format    put the code into the house's style
 #   make docs      write docs/kafka-parity.md anew from the code's own tables
@@ -14,11 +17,14 @@ BIN := $(VENV)/bin
 ARGS ?=
 TESTS ?=
 
+SPARK_VENV := .venv-spark
+SPARK := 4.2.0
+
 PACKAGES := protocol storage broker client cli
 SOURCES := $(shell find $(PACKAGES) -name '*.py') __init__.py __main__.py
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench format docs tools
+.PHONY: help run test test-interop demo-spark demo-streams demo-connect bench format docs tools java maven
 
 help:
 	@sed -n '2,/^$$/s/^#  *//p' Makefile
@@ -31,7 +37,19 @@ test: $(VENV)/ready-for-tests $(VENV)/types tools
 	$(BIN)/ruff format --check .
 	cd $(VENV)/types && ../bin/mypy --config-file ../../pyproject.toml $(PACKAGES:%=-p ottla.%)
 	cd $(VENV)/types && MYPYPATH=../../tests:../.. ../bin/mypy --config-file ../../pyproject.toml -p bench
-	$(BIN)/pytest -n 2 --dist loadfile $(TESTS)
+	$(BIN)/pytest -n 2 --dist loadfile -m "not frameworks" $(TESTS)
+
+test-interop: $(VENV)/ready-for-tests frameworks
+	$(BIN)/pytest -m frameworks tests/interop $(TESTS)
+
+demo-spark: java $(VENV)/compiled $(SPARK_VENV)/ready
+	@$(BIN)/python examples/spark/demo.py --spark-python $(SPARK_VENV)/bin/python $(ARGS)
+
+demo-streams: java maven $(VENV)/compiled examples/streams/target/lib
+	@$(BIN)/python examples/streams/demo.py $(ARGS)
+
+demo-connect: java maven $(VENV)/compiled examples/connect/target/lib
+	@$(BIN)/python examples/connect/demo.py $(ARGS)
 
 bench: $(VENV)/ready-for-bench $(VENV)/compiled
 	@$(BIN)/python -m bench $(ARGS)
@@ -50,7 +68,32 @@ tools:
 	@command -v java > /dev/null && command -v mvn > /dev/null \
 	  || echo "Java or Maven is not here, tests against Apache Kafka are skipped: apt-get install default-jdk-headless maven"
 
+java:
+	@java -version > /dev/null 2>&1 || { echo "Java 17 or newer is needed: apt-get install default-jdk-headless" >&2; exit 1; }
+
+maven:
+	@command -v mvn > /dev/null || { echo "Maven is needed: apt-get install maven" >&2; exit 1; }
+
 # -- what is set up
+
+# What the frameworks need, as far as it can be had here; the tests of what is not here say so.
+.PHONY: frameworks
+frameworks: tools
+	@if command -v java > /dev/null; then $(MAKE) --no-print-directory $(SPARK_VENV)/ready; fi
+	@if command -v java > /dev/null && command -v mvn > /dev/null; then \
+	  $(MAKE) --no-print-directory examples/streams/target/lib examples/connect/target/lib; fi
+
+$(SPARK_VENV)/ready: $(VENV)/made
+	@echo "Installing PySpark $(SPARK) in $(SPARK_VENV), once (500 MB)."
+	@$(PYTHON) -m venv $(SPARK_VENV)
+	@$(SPARK_VENV)/bin/pip install --quiet --disable-pip-version-check pyspark==$(SPARK)
+	@touch $@
+
+examples/streams/target/lib: $(shell find examples/streams/src/main -type f)
+examples/%/target/lib: examples/%/pom.xml
+	@echo "Building examples/$* with Maven, once."
+	@mvn -q -B -f examples/$*/pom.xml package -DskipTests
+	@touch $@
 
 $(VENV)/made:
 	@command -v $(PYTHON) > /dev/null || { \

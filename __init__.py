@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .client.admin import Admin as Admin
+    from .client.admin.values import NewTopic as NewTopic
     from .client.admin.values import TopicPartition as TopicPartition
     from .client.consumer.consumer import Consumer as Consumer
     from .client.consumer.fetched_batch import CorruptRecords as CorruptRecords
@@ -49,6 +50,7 @@ _HOMES = {
     "FetchedBatch": "client.consumer.fetched_batch",
     "KafkaError": "protocol.errors",
     "OffsetAndMetadata": "client.consumer.offset_requests",
+    "NewTopic": "client.admin.values",
     "Producer": "client.producer",
     "RebalanceListener": "client.consumer.listener",
     "RecordMetadata": "client.delivery",

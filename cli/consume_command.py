@@ -148,7 +148,15 @@ class _Reading:
             await self._print(consumer)
         finally:
             sys.stdout.flush()
-            await asyncio.shield(consumer.stop())
+            await asyncio.shield(self._stop(consumer))
+
+    async def _stop(self, consumer: Consumer[bytes, bytes]) -> None:
+        """What was printed is done, however it came to the end."""
+        try:
+            if consumer.assignment() and self.wish.group is not None:
+                await consumer.commit()
+        finally:
+            await consumer.stop()
 
     def _consumer(self) -> Consumer[bytes, bytes]:
         try:

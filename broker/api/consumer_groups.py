@@ -13,6 +13,7 @@ from ...protocol.messages import Message
 from ..coordinators.consumer_groups.group import ConsumerGroup
 from ..coordinators.consumer_groups.heartbeat import Heartbeat, HeartbeatAnswer, check_heartbeat
 from ..coordinators.consumer_groups.member import JOINING_EPOCH, NO_TARGET, ConsumerMember, Owned, partitions_of
+from ..coordinators.consumer_groups.membership import check_name
 from ..coordinators.consumer_groups.shell import new_member_id
 from ..coordinators.consumer_groups.topic_image import TopicImage
 from ..coordinators.coordinator import refusal_of
@@ -37,6 +38,7 @@ async def consumer_group_heartbeat(broker: Broker, context: RequestContext, requ
         check_enabled(broker)
         if not request.group_id.strip():
             raise KafkaError(ErrorCode.INVALID_REQUEST, "GroupId can't be empty.")
+        check_name("GroupId", request.group_id)
         asked = _heartbeat(context, request)
         has_known_id = context.api_version >= KNOWN_ID_FROM
         check_heartbeat(asked, assignors=broker.groups.consumers.settings.assignors, must_have_id=has_known_id)

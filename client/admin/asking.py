@@ -32,6 +32,7 @@ from ..errors import CannotConnect, ClientError, RequestTimedOut, UnsupportedApi
 from ..network import Network
 from ..pool import ConnectionPool
 from ..retry import Backoff, Deadline, is_retriable
+from .placement import leaders_of, nodes_of, why_no_leader
 from .values import TopicPartition, refusal
 
 T = TypeVar("T")
@@ -179,14 +180,14 @@ class Asking:
     ) -> tuple[dict[TopicPartition, Message | KafkaError], dict[TopicPartition, ClientError]]:
         """What was answered, and why for the other partitions nothing was."""
         metadata = await self.metadata(sorted({each.topic for each in partitions}))
-        leaders = _leaders(metadata)
+        leaders = leaders_of(metadata)
         outcomes: dict[TopicPartition, Message | KafkaError] = {}
         shares: dict[Address, list[TopicPartition]] = defaultdict(list)
         for each in partitions:
             if each in leaders:
                 shares[leaders[each]].append(each)
             else:
-                outcomes[each] = _no_leader(each, metadata)
+                outcomes[each] = why_no_leader(each, metadata)
         lost: dict[TopicPartition, ClientError] = {}
 
         async def ask_one(address: Address, share: Sequence[TopicPartition]) -> None:
@@ -294,26 +295,6 @@ def can_ask(connection: Connection, key: ApiKey) -> bool:
     return True
 
 
-def nodes_of(metadata: Message) -> dict[int, Address]:
-    return {broker.node_id: Address(broker.host, broker.port) for broker in metadata.brokers}
-
-
-def by_topic(partitions: Iterable[tuple[TopicPartition, Message]]) -> list[Message]:
-    """Messages about partitions, gathered into topics."""
-    shares: dict[str, list[Message]] = defaultdict(list)
-    for each, message in partitions:
-        shares[each.topic].append(message)
-    return [Message(name=name, partitions=share) for name, share in shares.items()]
-
-
-def indexes_by_topic(partitions: Iterable[TopicPartition]) -> dict[str, list[int]]:
-    """Partition numbers, gathered by topic."""
-    indexes: dict[str, list[int]] = defaultdict(list)
-    for each in partitions:
-        indexes[each.topic].append(each.partition)
-    return indexes
-
-
 def _never_left(error: BaseException) -> bool:
     return isinstance(error, CannotConnect)
 
@@ -326,26 +307,6 @@ def _code_of(outcome: object) -> int:
 
 def _address(found: Message) -> Address | KafkaError:
     return refusal(found.error_code, found.error_message) or Address(found.host, found.port)
-
-
-def _leaders(metadata: Message) -> dict[TopicPartition, Address]:
-    nodes = nodes_of(metadata)
-    return {
-        TopicPartition(topic.name, partition.partition_index): nodes[partition.leader_id]
-        for topic in metadata.topics
-        for partition in topic.partitions
-        if partition.leader_id in nodes
-    }
-
-
-def _no_leader(wanted: TopicPartition, metadata: Message) -> KafkaError:
-    exists = any(
-        topic.name == wanted.topic and any(each.partition_index == wanted.partition for each in topic.partitions)
-        for topic in metadata.topics
-    )
-    if exists:
-        return KafkaError(ErrorCode.LEADER_NOT_AVAILABLE, f"{wanted} has no leader at the moment")
-    return KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"{wanted} does not exist")
 
 
 def _now_s() -> float:

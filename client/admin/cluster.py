@@ -9,7 +9,7 @@ from ...protocol.apis import ApiKey
 from ...protocol.errors import KafkaError
 from ...protocol.messages import Message
 from ..connection import who_we_are
-from .asking import AdminPart, nodes_of
+from .asking import AdminPart
 from .cluster_values import (
     BrokerAddress,
     ClusterDescription,
@@ -21,6 +21,7 @@ from .cluster_values import (
     QuorumReplica,
     ReplicaSize,
 )
+from .placement import nodes_of
 from .values import TopicPartition, raise_if_refused, refusal
 
 _BROKERS = 1

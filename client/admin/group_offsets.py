@@ -14,8 +14,9 @@ from ...protocol.apis import ApiKey
 from ...protocol.errors import ErrorCode, KafkaError
 from ...protocol.messages import Message
 from ..connection import Connection
-from .asking import AdminPart, indexes_by_topic
+from .asking import AdminPart
 from .group_values import CommittedOffset
+from .placement import indexes_by_topic
 from .values import TopicPartition, refusal
 
 GROUPS_FROM = 8

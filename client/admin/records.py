@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from ...protocol.apis import ApiKey
 from ...protocol.errors import KafkaError
 from ...protocol.messages import Message
-from .asking import AdminPart, by_topic
+from .asking import AdminPart
+from .placement import by_topic
 from .values import ListedOffset, OffsetSpec, TopicPartition, refusal
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from ...protocol.apis import ApiKey
 from ...protocol.errors import KafkaError
 from ...protocol.messages import Message
-from .asking import AdminPart, by_topic, indexes_by_topic
+from .asking import AdminPart
+from .placement import by_topic, indexes_by_topic
 from .values import PartitionProducer, Reassignment, TopicPartition, raise_if_refused, refusal
 
 _PREFERRED, _UNCLEAN = 0, 1

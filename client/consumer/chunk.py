@@ -4,6 +4,9 @@ The answers of a broker are not copied: each chunk is a view of the frame that t
 memory as long as one chunk of it does.  Memory is therefore counted by frames, in one `Budget`: a frame is entered
 with what it may be at most when its request is sent, corrected to what it is when it has come, and struck out when its
 last chunk has been handed out or dropped.
+
+Every broker has a share of the whole, a budget of its own within it: one whose partitions nobody reads, or whose answer is
+long in coming, cannot take the room of the others.
 """
 
 from __future__ import annotations
@@ -20,20 +23,26 @@ class Budget:
     """How many bytes of answers may be in memory or on their way."""
 
     limit_bytes: int
+    whole: Budget | None = None  # of which this is a share
     used_bytes: int = 0
     peak_bytes: int = 0
 
     @property
     def room_bytes(self) -> int:
-        return self.limit_bytes - self.used_bytes
+        room = self.limit_bytes - self.used_bytes
+        return room if self.whole is None else min(room, self.whole.room_bytes)
 
     def take(self, size_bytes: int) -> None:
         self.used_bytes += size_bytes
         self.peak_bytes = max(self.peak_bytes, self.used_bytes)
+        if self.whole is not None:
+            self.whole.take(size_bytes)
 
     def give_back(self, size_bytes: int) -> None:
         self.used_bytes -= size_bytes
         assert self.used_bytes >= 0, "more was given back than taken"
+        if self.whole is not None:
+            self.whole.give_back(size_bytes)
 
 
 @dataclass(slots=True, eq=False)

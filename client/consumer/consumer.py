@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from random import Random
@@ -159,18 +158,19 @@ class Consumer(Generic[K, V]):
     async def stop(self) -> None:
         """Commit what is done (if that is automatic), leave the group, close all connections.
 
-        Called while an exception is on its way, from a `finally`, it does not count the record in hand as done.  What
-        cannot be said to the brokers any more is given up after a few seconds; nothing is raised.
+        What is in hand does not count as done, for a `finally` runs also after a failure: `commit` before, if it is.  (A
+        context that ends without an exception does count it.)  What cannot be said to the brokers any more is given up
+        after a few seconds; nothing is raised.
         """
-        await self._stop(failed=sys.exc_info()[1] is not None)
+        await self._stop(in_hand_is_done=False)
 
-    async def _stop(self, *, failed: bool) -> None:
+    async def _stop(self, *, in_hand_is_done: bool) -> None:
         if self._is_stopped:
             return
         self._is_stopped = True
         try:
             if self._core is not None:
-                await self._core.stop(failed=failed)
+                await self._core.stop(in_hand_is_done=in_hand_is_done)
         finally:
             await self._cluster.close()
 
@@ -181,7 +181,7 @@ class Consumer(Generic[K, V]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._stop(failed=error is not None)
+        await self._stop(in_hand_is_done=error is None)
 
     # -- what to read
 
@@ -357,6 +357,11 @@ class Consumer(Generic[K, V]):
     def last_stable_offset(self, partition: TopicPartition) -> int | None:
         """Where the first open transaction begins, as of the last fetch; None before the first."""
         return self._subscription.require(partition).last_stable_offset
+
+    @property
+    def prefetched_bytes(self) -> int:
+        """What was fetched and not yet handed out, and what is asked for at the moment; see `prefetch_max_bytes`."""
+        return 0 if self._core is None else self._core.prefetched.used_bytes
 
     # -- committed offsets
 

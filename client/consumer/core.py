@@ -20,6 +20,7 @@ from ..admin.values import TopicPartition
 from ..cluster import Cluster
 from ..errors import ClientClosed
 from ..metadata import NO_ID
+from .chunk import Budget
 from .classic_membership import ClassicMembership
 from .committing import Commitable, Committing, offsets_of
 from .consumer_settings import CONSUMER, ConsumerSettings
@@ -103,11 +104,11 @@ class ConsumerCore:
         task.add_done_callback(ended)
         self._tasks.append(task)
 
-    async def stop(self, *, failed: bool) -> None:
-        """Nothing is raised; `failed`: what is in hand does not count as done."""
+    async def stop(self, *, in_hand_is_done: bool) -> None:
+        """Nothing is raised."""
         self._is_stopped = True
         self._cluster.remove_listener(self._metadata_changed)
-        if not failed:
+        if in_hand_is_done:
             self.handing_out.settle()
         self._fetcher.arrival.set()  # who still waits is told
         self.moved.set()
@@ -120,6 +121,11 @@ class ConsumerCore:
             await self._group.leave()
         await asyncio.gather(*self._commits, return_exceptions=True)
         await self._fetcher.close()
+
+    @property
+    def prefetched(self) -> Budget:
+        """The memory of answers."""
+        return self._fetcher.budget
 
     # -- what the user wants
 

@@ -1,8 +1,8 @@
 """What to fetch next from one broker, and what its answer does to the partitions.  Pure.
 
 A partition is fetched while less than half an answer of it (`max_partition_fetch_bytes`) waits behind the one that the
-user reads, so that the next is there when that is done.  All answers together stay within the budget.  A broker is asked
-for no more than its share of the budget, so that one whose answer is long in coming does not keep the others waiting.
+user reads, so that the next is there when that is done.  All answers of a broker together stay within its share of the
+budget.  The first batch of an answer is always whole, even if larger: by so much the bound may be passed.
 
 An answer is believed only about a partition that is assigned still, and whose fetch offset is the one that was asked
 for: a seek or a rebalance meanwhile makes it worthless.
@@ -81,17 +81,23 @@ def plan_fetch(
             size = settings.max_partition_fetch_bytes
             plan.wanted[state.id] = Wanted(state.fetch_offset, size, known.leader_epoch, topic_id)
             plan.states[state.id] = state
-    share = max(settings.max_partition_fetch_bytes, settings.prefetch_max_bytes // max(1, len(metadata.nodes)))
-    most = min(settings.fetch_max_bytes, share, len(plan.wanted) * settings.max_partition_fetch_bytes)
+    most = min(settings.fetch_max_bytes, len(plan.wanted) * settings.max_partition_fetch_bytes)
     plan.max_bytes = min(most, budget.room_bytes)
-    if plan.max_bytes < least_bytes(settings):
+    if is_starved(budget, settings):
         plan.wanted.clear()
     return plan
 
 
-def least_bytes(settings: FetchSettings) -> int:
-    """Less room than this is not worth a request."""
-    return min(settings.max_partition_fetch_bytes, settings.fetch_max_bytes, settings.prefetch_max_bytes)
+def is_starved(budget: Budget, settings: FetchSettings) -> bool:
+    """Whether a broker's share has so little room that a request is not worth it."""
+    least = min(settings.max_partition_fetch_bytes, settings.fetch_max_bytes, budget.limit_bytes)
+    return budget.room_bytes < max(1, least // 2)
+
+
+def leaders_of(states: Iterable[PartitionState], metadata: Metadata) -> set[int]:
+    """The brokers that lead any of these."""
+    known = (metadata.partition(state.id.topic, state.id.partition) for state in states)
+    return {each.leader_id for each in known if each is not None and each.leader_id != NO_LEADER}
 
 
 def leaderless(states: Iterable[PartitionState], metadata: Metadata) -> list[PartitionState]:

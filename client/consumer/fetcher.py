@@ -31,7 +31,8 @@ from .fetch_plan import (
     WAIT_WHILE_SOME_ARE_FULL_MS,
     FetchSettings,
     Plan,
-    least_bytes,
+    is_starved,
+    leaders_of,
     plan_fetch,
     take_answer,
 )
@@ -48,6 +49,7 @@ log = logging.getLogger(__name__)
 @dataclass(slots=True)
 class _Node:
     id: int
+    budget: Budget
     session: FetchSession = field(default_factory=FetchSession)
     wake: Wake = field(default_factory=Wake)
     task: asyncio.Task[None] | None = None
@@ -81,18 +83,18 @@ class Fetcher:
         """Something changed: there may be more to fetch."""
         if self._is_closed:
             return
-        for state in self._subscription:
-            known = self._cluster.metadata.partition(state.id.topic, state.id.partition)
-            if known is not None and known.leader_id >= 0 and known.leader_id not in self._nodes:
-                node = self._nodes[known.leader_id] = _Node(known.leader_id)
-                node.task = asyncio.create_task(self._keep_fetching(node), name=f"fetching from broker {node.id}")
-                node.task.add_done_callback(ended)
+        leaders = leaders_of(self._subscription, self._cluster.metadata)
+        for node_id in leaders - self._nodes.keys():
+            node = self._nodes[node_id] = _Node(node_id, Budget(0, self.budget))
+            node.task = asyncio.create_task(self._keep_fetching(node), name=f"fetching from broker {node.id}")
+            node.task.add_done_callback(ended)
         for node in self._nodes.values():
+            node.budget.limit_bytes = self._settings.prefetch_max_bytes // max(1, len(leaders))
             node.wake.set()
 
     async def wait(self, among: Collection[TopicPartition] | None, timeout_s: float | None) -> None:
         """Return when something has arrived (not necessarily for `among`), or the time has passed."""
-        if self.budget.room_bytes < least_bytes(self._settings):
+        if any(is_starved(node.budget, self._settings) for node in self._nodes.values()):
             kept = frozenset(among or ())
             for state in self._subscription:
                 if state.id not in kept:
@@ -116,7 +118,7 @@ class Fetcher:
         attempt = 0
         while True:
             node.wake.clear()
-            plan = self._plan(node.id)
+            plan = self._plan(node)
             if not plan.wanted:
                 await node.wake.wait(None if plan.retry_at_s is None else max(0.001, plan.retry_at_s - _now_s()))
                 continue
@@ -130,24 +132,24 @@ class Fetcher:
                 self._cluster.request_update()
                 await asyncio.sleep(self._cluster.settings.backoff.delay_s(attempt, self._random))
 
-    def _plan(self, node_id: int) -> Plan:
+    def _plan(self, node: _Node) -> Plan:
         """The partitions take turns in being named first: the broker serves them in this order."""
         states = list(self._subscription)
-        for topic in {state.id.topic for state in states}:
+        for topic in sorted({state.id.topic for state in states}):
             self._cluster.known_topic(topic)  # keeps it up to date
         self._turn += 1
         start = self._turn % max(1, len(states))
         return plan_fetch(
             states[start:] + states[:start],
             self._cluster.metadata,
-            node_id,
+            node.id,
             settings=self._settings,
-            budget=self.budget,
+            budget=node.budget,
             now_s=_now_s(),
         )
 
     async def _fetch(self, node: _Node, plan: Plan) -> None:
-        frame = Frame.reserve(self.budget, plan.max_bytes)
+        frame = Frame.reserve(node.budget, plan.max_bytes)
         try:
             connection = await self._cluster.connection_to(node.id, FETCH_LANE)
             answer = await self._ask(connection, node.session, plan)

@@ -176,7 +176,7 @@ class Group:
 
     async def _assign(self, step: Assign) -> None:
         partitions = _partitions(step.added)
-        self._subscription.add(partitions)
+        self._subscription.add(sorted(partitions))
         self._hold(partitions)
         self._hooks.changed()
         await self._call_listener("on_partitions_assigned", partitions)

@@ -104,8 +104,10 @@ class NewMembership:
         target = self._target()
         if target is None or self._is_reconciled:
             return Wait()
-        taken = self.owned - target
-        return Revoke(taken) if taken else Assign(target - self.owned)
+        taken, added = self.owned - target, target - self.owned
+        if taken:
+            return Revoke(taken)
+        return Wait() if not added and self.unknown_topic_ids() else Assign(added)
 
     def unknown_topic_ids(self) -> frozenset[UUID]:
         """Topics of the target of which metadata does not have the name yet."""

@@ -20,6 +20,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaConnectionError
 from aiokafka.structs import RecordMetadata
 from confluent_kafka import KafkaError, Message, Producer
 from support.wire import Api, Connection, decode_response, request_frame
@@ -154,15 +155,7 @@ class PatientProducer(Load):
         asyncio.run(self._produce())
 
     async def _produce(self) -> None:
-        producer = AIOKafkaProducer(
-            bootstrap_servers=self.bootstrap,
-            acks="all",
-            linger_ms=2,
-            compression_type=self._random.choice([None, "gzip", "lz4", "snappy", "zstd"]),
-            request_timeout_ms=DELIVERY_TIMEOUT_S * 1000,
-            retry_backoff_ms=30,
-        )
-        await producer.start()
+        producer = await self._started()
         try:
             while not self._stopping.is_set():
                 if len(self._pending) < self._MOST_PENDING:
@@ -172,6 +165,27 @@ class PatientProducer(Load):
                 await asyncio.wait(self._pending, timeout=DELIVERY_TIMEOUT_S)
         finally:
             await producer.stop()
+
+    async def _started(self) -> AIOKafkaProducer:
+        """aiokafka gives up when nobody listens at its first try, and the broker may be down just then."""
+        while True:
+            producer = AIOKafkaProducer(
+                bootstrap_servers=self.bootstrap,
+                acks="all",
+                linger_ms=2,
+                compression_type=self._random.choice([None, "gzip", "lz4", "snappy", "zstd"]),
+                request_timeout_ms=DELIVERY_TIMEOUT_S * 1000,
+                retry_backoff_ms=30,
+            )
+            try:
+                await producer.start()
+            except KafkaConnectionError:
+                await producer.stop()
+                if self._stopping.is_set():
+                    raise
+                await asyncio.sleep(PAUSE_S)
+            else:
+                return producer
 
     async def _send_burst(self, producer: AIOKafkaProducer) -> None:
         partition, records = self._burst()

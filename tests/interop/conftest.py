@@ -2,6 +2,7 @@
 
 `OTTLA_TEST_BOOTSTRAP=host:port` takes a broker that runs already (tests that stop or start one are skipped then);
 `OTTLA_TEST_BOOTSTRAP=apache-kafka` starts Apache Kafka in Ottla's place: what it fails there, the test has wrong.
+`OTTLA_WORKS_WITH=file.json` notes what came of each client's tests (`works_with`).
 """
 
 from __future__ import annotations
@@ -17,12 +18,20 @@ from pathlib import Path
 
 import pytest
 from interop.topics import create_topic, delete_topics
+from interop.works_with import WorksWith
 from support.apache_kafka import ApacheKafka, why_java_is_absent
 from support.broker import BrokerProcess
 from support.java_tools import JavaTools
 
 GIVEN = os.environ.get("OTTLA_TEST_BOOTSTRAP", "")
 APACHE_KAFKA = "apache-kafka"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Note the outcomes, in the one process that hears of all of them."""
+    file = os.environ.get("OTTLA_WORKS_WITH", "")
+    if file and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(WorksWith(Path(file)))
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,15 @@ from .group import ConsumerGroup
 from .member import AWAY_EPOCH, JOINING_EPOCH, NO_TARGET, ConsumerMember, Partitions, is_within
 from .records import StandingRecord, SubscriptionRecord, TargetRecord
 
+MAX_NAME_BYTES = 32_767
+"""Of what goes into the key of a record; requests may have longer strings."""
+
+
+def check_name(what: str, name: str) -> None:
+    """KafkaError(INVALID_REQUEST) when it cannot be the name of a group or member."""
+    if len(name.encode()) > MAX_NAME_BYTES:
+        raise KafkaError(ErrorCode.INVALID_REQUEST, f"{what} is longer than {MAX_NAME_BYTES} bytes.")
+
 
 def check_room(group: ConsumerGroup, member_id: str, *, max_size: int) -> None:
     """KafkaError(GROUP_MAX_SIZE_REACHED) when a new member would be one too many."""
@@ -52,7 +61,11 @@ def check_epoch(member: ConsumerMember, epoch: int, reported: Partitions | None)
 
 
 def joining_member(decision: Decision, member_id: str, instance_id: str | None, *, is_classic: bool) -> ConsumerMember:
-    """The member that joins: new, known, or in the place of its static instance's former one."""
+    """The member that joins: new, known, or in the place of its static instance's former one.
+
+    KafkaError: INVALID_REQUEST, UNRELEASED_INSTANCE_ID.
+    """
+    check_name("MemberId", member_id)
     group = decision.group
     former = group.static_member(instance_id)
     if former is None:

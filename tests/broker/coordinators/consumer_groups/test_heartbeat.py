@@ -170,6 +170,13 @@ def test_a_group_takes_no_more_members_than_it_may_have() -> None:
     assert one.beat() is ErrorCode.NONE
 
 
+def test_an_id_that_no_record_could_name_is_refused(groups: VirtualGroups) -> None:
+    assert refusal(groups, Consumer(groups, "m" * 32_768, APPLES).request(0)) is ErrorCode.INVALID_REQUEST
+    assert Consumer(groups, "m" * 32_767, APPLES).beat() is ErrorCode.NONE
+    groups.crash()
+    groups.check()
+
+
 # --- going
 
 
