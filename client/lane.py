@@ -79,6 +79,7 @@ class LaneSettings:
     expects_answers: bool  # acks is not 0
     backoff: Backoff
     new_builder: Callable[[], BatchBuilder]
+    is_transactional: bool = False
 
 
 class Verdict(Enum):
@@ -91,10 +92,14 @@ class Verdict(Enum):
     REFUSED = auto()
 
 
-def judge(error: ErrorCode, batch: Batch, *, is_first: bool, is_idempotent: bool) -> Verdict:
+def judge(
+    error: ErrorCode, batch: Batch, *, is_first: bool, is_idempotent: bool, is_transactional: bool = False
+) -> Verdict:
     """What to do about an answer; `is_first` says that all batches before this one are decided."""
     if error in (ErrorCode.NONE, ErrorCode.DUPLICATE_SEQUENCE_NUMBER):
         return Verdict.WRITTEN
+    if error in _GAP and is_transactional and (is_first or error is not ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER):
+        return Verdict.REFUSED  # the transaction has failed; its epochs are the coordinator's
     if error in _GAP and is_idempotent:
         return Verdict.NEW_EPOCH if is_first else Verdict.AGAIN
     if error is ErrorCode.MESSAGE_TOO_LARGE and batch.record_count > 1 and not batch.is_maybe_written:
@@ -150,6 +155,11 @@ class Lane:
             self.open = None
 
     # -- sending
+
+    @property
+    def has_in_flight(self) -> bool:
+        """Whether answers are still to come, also for batches that were given up."""
+        return bool(self._in_flight)
 
     @property
     def is_empty(self) -> bool:
@@ -239,7 +249,13 @@ class Lane:
         """Draw the conclusion from an answer; the batch is no longer in flight."""
         is_first = batch.place == min(each.place for each in (*self._again, *self._in_flight))
         self._in_flight.remove(batch)
-        verdict = judge(answer.error, batch, is_first=is_first, is_idempotent=self._settings.is_idempotent)
+        verdict = judge(
+            answer.error,
+            batch,
+            is_first=is_first,
+            is_idempotent=self._settings.is_idempotent,
+            is_transactional=self._settings.is_transactional,
+        )
         if verdict is Verdict.WRITTEN:
             self._is_known, self._failures = True, 0
         if batch.is_decided:
