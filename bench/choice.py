@@ -27,13 +27,13 @@ ALL = cast(
         one_record,
         latency,
         end_to_end,
-        start,
-        load_directory,
-        many_partitions,
         fan_out,
         groups,
-        offsets,
         clients,
+        start,
+        many_partitions,
+        offsets,
+        load_directory,
     ),
 )
 

@@ -1,7 +1,8 @@
 """The same work for each broker in turn, A B A B, so that what disturbs the machine disturbs all of them.
 
 The first round of each case and broker warms up (caches, connections, a JVM's compiler) and is discarded.  With a budget
-of minutes the length of a round is chosen anew before every scenario, from the time and the work that are left.
+of minutes the length of a round is chosen anew before every scenario, from the time and the work that are left; what takes
+its own time, however short the rounds are, comes last.
 """
 
 from __future__ import annotations
@@ -37,7 +38,11 @@ def measure_all(
                 continue
             plan = replace(plan, seconds=seconds_that_fit(scenarios[number:], len(brokers), plan, left_s))
         tell(f"{scenario.NAME}: {scenario.TITLE} ({plan.seconds:.1f} s a round)")
-        results += [measure(scenario.NAME, case, brokers, plan, tell) for case in scenario.cases(plan)]
+        for case in scenario.cases(plan):
+            try:
+                results.append(measure(scenario.NAME, case, brokers, plan, tell, deadline))
+            except Exception as error:  # noqa: BLE001 - cleaning up after one case must not lose all the others
+                tell(f"  {case.name}: its result is lost, {error!r}")
     return results
 
 
@@ -57,14 +62,17 @@ def seconds_that_fit(scenarios: Sequence[Scenario], broker_count: int, plan: Pla
     fixed_s = weight = 0.0
     for scenario in scenarios:
         for case in scenario.cases(plan):
-            rounds = (_runs(case, plan) + case.warms_up) * (1 if case.ours_only else broker_count)
-            fixed_s += rounds * case.fixed_s
+            measured = 1 if case.ours_only else broker_count
+            rounds = (_runs(case, plan) + case.warms_up) * measured
+            fixed_s += rounds * case.fixed_s + measured * case.setup_s
             weight += rounds * case.weight
     return min(LONGEST_S, max(SHORTEST_S, (left_s - fixed_s) / weight)) if weight else plan.seconds
 
 
-def measure(scenario: str, case: Case, brokers: Sequence[Broker], plan: Plan, tell: Tell) -> Result:
-    """One case: every broker warmed up, then every broker in turn, as often as the plan says."""
+def measure(
+    scenario: str, case: Case, brokers: Sequence[Broker], plan: Plan, tell: Tell, deadline: float | None = None
+) -> Result:
+    """One case: every broker warmed up, then every broker in turn, as often as the plan says; once, when time is over."""
     result = Result(scenario, case.name, case.durability, case.metrics, case.aims)
     with ExitStack() as stack:
         rounds: dict[str, Round] = {}
@@ -74,22 +82,30 @@ def measure(scenario: str, case: Case, brokers: Sequence[Broker], plan: Plan, te
                 if case.warms_up:
                     play()
             except NotMeasured as reason:
-                _skip(result, broker.name, reason, tell)
+                _skip(result, broker.name, str(reason), tell)
+            except Exception as error:  # noqa: BLE001 - what one broker cannot do must not lose all that was measured
+                _skip(result, broker.name, f"it failed: {error!r}", tell)
             else:
                 rounds[broker.name] = play
-        for _ in range(_runs(case, plan)):
+        for run in range(_runs(case, plan)):
+            if run and deadline is not None and time.monotonic() > deadline:
+                tell(f"  {case.name}: the time is over after {run} alternations")
+                break
             for name, play in tuple(rounds.items()):
                 try:
                     result.add(name, play())
                 except NotMeasured as reason:
                     del rounds[name]
-                    _skip(result, name, reason, tell)
+                    _skip(result, name, str(reason), tell)
+                except Exception as error:  # noqa: BLE001 - as above
+                    del rounds[name]
+                    _skip(result, name, f"it failed: {error!r}", tell)
     tell(f"  {case.name}: done")
     return result
 
 
-def _skip(result: Result, broker: str, reason: NotMeasured, tell: Tell) -> None:
-    result.skipped[broker] = str(reason)
+def _skip(result: Result, broker: str, reason: str, tell: Tell) -> None:
+    result.skipped[broker] = reason
     tell(f"  {result.case}: {broker} is not measured, {reason}")
 
 

@@ -63,7 +63,8 @@ Open = Callable[["Broker", Plan], AbstractContextManager[Round]]
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One row's work. `weight` and `fixed_s` say how long a round takes: weight * plan.seconds + fixed_s.
+    """One row's work. `weight` and `fixed_s` say how long a round takes: weight * plan.seconds + fixed_s; `setup_s` how long
+    `open` does, once for each broker.
 
     `aims` are bounds on the ratio Ottla / Kafka, by metric name. `runs` caps the rounds of what takes long and hardly
     varies; without `warms_up` the first round counts.
@@ -76,6 +77,7 @@ class Case:
     aims: Mapping[str, float] = field(default_factory=dict)
     weight: float = 1.0
     fixed_s: float = 0.2
+    setup_s: float = 0.0
     runs: int | None = None
     ours_only: bool = False
     warms_up: bool = True

@@ -27,6 +27,8 @@ from ottla.protocol.records import BatchBuilder
 CLIENT_ID = "bench"
 SIZE = struct.Struct(">i")
 TIMEOUT_S = 120.0
+PARTITIONS_AT_A_TIME = 5_000
+"""A controller takes at most 10,000 records in one operation."""
 
 VERSIONS: dict[ApiKey, int] = {
     ApiKey.PRODUCE: 13,
@@ -34,6 +36,7 @@ VERSIONS: dict[ApiKey, int] = {
     ApiKey.METADATA: 12,
     ApiKey.CREATE_TOPICS: 7,
     ApiKey.DELETE_TOPICS: 6,
+    ApiKey.CREATE_PARTITIONS: 3,
     ApiKey.FIND_COORDINATOR: 4,
     ApiKey.JOIN_GROUP: 9,
     ApiKey.SYNC_GROUP: 5,
@@ -114,7 +117,7 @@ def create_topic(bootstrap: str, name: str, *, partitions: int = 1, configs: dic
     """Make a topic of one replica and return its id, once its partitions have a leader."""
     asked = Message(
         name=name,
-        num_partitions=partitions,
+        num_partitions=min(partitions, PARTITIONS_AT_A_TIME),
         replication_factor=1,
         assignments=[],
         configs=[Message(name=key, value=value) for key, value in (configs or {}).items()],
@@ -124,8 +127,17 @@ def create_topic(bootstrap: str, name: str, *, partitions: int = 1, configs: dic
         (topic,) = made.topics
         if topic.error_code:
             raise RuntimeError(f"{name} was not created: {topic.error_code!r} {topic.error_message}")
+        for count in range(2 * PARTITIONS_AT_A_TIME, partitions + PARTITIONS_AT_A_TIME, PARTITIONS_AT_A_TIME):
+            _grow(connection, name, min(count, partitions))
         _wait_for_leaders(connection, name)
         return UUID(bytes=topic.topic_id.bytes)
+
+
+def _grow(connection: Connection, name: str, count: int) -> None:
+    wanted = Message(name=name, count=count, assignments=None)
+    grown = connection.call(ApiKey.CREATE_PARTITIONS, topics=[wanted], timeout_ms=600_000, validate_only=False)
+    if grown.results[0].error_code:
+        raise RuntimeError(f"{name} did not grow: {grown.results[0].error_code!r} {grown.results[0].error_message}")
 
 
 def _wait_for_leaders(connection: Connection, name: str) -> None:

@@ -27,7 +27,8 @@ def cases(plan: Plan) -> Sequence[Case]:
             UNSYNCED_PEER,
             (PRODUCED, CPU),
             partial(_open, count=count),
-            fixed_s=0.5 + count / 1_000,
+            fixed_s=0.5,
+            setup_s=count / 500,
         )
         for count in counts
     ]

@@ -63,7 +63,8 @@ def cases(plan: Plan) -> Sequence[Case]:
             (KNOWN, RESIDENT),
             partial(_restarts, count=count),
             weight=0,
-            fixed_s=count / 100,
+            fixed_s=2 + count / 2_000,
+            setup_s=count / 400,
             runs=3,
         ),
     ]

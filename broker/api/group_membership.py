@@ -1,7 +1,8 @@
 """JoinGroup, SyncGroup, Heartbeat, LeaveGroup: the requests by which members of a classic group keep together.
 
 Here versions are told apart and requests checked that no group needs to be looked at for; what they mean to a group is in
-`coordinators`. Joins and syncs wait for the other members: their connection goes on meanwhile.
+`coordinators`. Joins and syncs wait for the other members, and as in Kafka the connection's next request waits
+with them.
 """
 
 from __future__ import annotations

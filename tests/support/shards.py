@@ -22,6 +22,7 @@ from ottla.broker.flusher import Flusher
 from ottla.broker.partition import Partition
 from ottla.broker.partition_settings import partition_settings
 from ottla.protocol.compression import Codec
+from ottla.protocol.errors import ErrorCode
 from ottla.storage.config import LogConfig
 from ottla.storage.log import Log
 from support.journals import StandingClock
@@ -45,6 +46,7 @@ class InternalLogs:
         self.files = files
         self.topic = topic
         self.flusher = flusher
+        self.asked_why: list[int] = []  # partitions that are to be tried again
         self._config = config or LogConfig(retention_ms=-1, cleanup_policy=frozenset({"compact"}))
         self.partitions: list[Partition | None] = [self._open(index) for index in range(count)]
         for folder in ("/data", "/"):
@@ -66,6 +68,10 @@ class InternalLogs:
 
     def find(self, topic: str, index: int, /) -> Partition | None:
         return self.partitions[index] if topic == self.topic and index < len(self.partitions) else None
+
+    def why_missing(self, topic: str, index: int, /) -> ErrorCode:
+        self.asked_why.append(index)
+        return ErrorCode.KAFKA_STORAGE_ERROR
 
     async def settled(self) -> None:
         return

@@ -65,6 +65,8 @@ class FindPartition(Protocol):
 
     def find(self, topic: str, index: int, /) -> Partition | None: ...
 
+    def why_missing(self, topic: str, index: int, /) -> ErrorCode: ...
+
     async def settled(self) -> None: ...
 
 
@@ -197,7 +199,9 @@ class CoordinatorRuntime(CatalogListener, Generic[R, M]):
         """Load what is not loaded; True when the topic has been made again meanwhile."""
         for index in range(generation.partition_count):
             partition = self._partitions.find(self.topic, index)
-            if partition is not None and index not in self._shards and index not in self._failed:
+            if partition is None:
+                self._partitions.why_missing(self.topic, index)  # has a log that could not be made tried again
+            elif index not in self._shards and index not in self._failed:
                 await self._load(generation, partition)
             if generation.ended:
                 await self._partitions.settled()

@@ -52,6 +52,12 @@ def test_a_text_too_long_is_refused_without_reading_it() -> None:
     check_regex("a" * 8_192)
 
 
+@pytest.mark.parametrize("costly", ["[a-z]{1,9}", r"\p{L}", r"\PN"])
+def test_what_unfolds_to_much_more_than_its_text_may_be_shorter_still(costly: str) -> None:
+    with pytest.raises(KafkaError, match="longer than 512 bytes"):
+        check_regex(costly + "a" * 512)
+
+
 @pytest.mark.parametrize("regex", ["(a+)+$", "(x+x+)+y", "(.*)*(.*)*(.*)*z", "(?:a?){200}a{200}"])
 def test_expressions_that_ruin_backtracking_matchers_are_as_fast_as_any(regex: str) -> None:
     """A matcher that tries alternatives would not end within the life of the machine."""

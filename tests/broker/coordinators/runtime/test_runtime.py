@@ -96,6 +96,7 @@ def test_a_partition_whose_log_comes_late_is_loaded_when_it_is_asked_for() -> No
         house.create_topic()
         await house.runtime.loaded()
         assert house.loaded == []
+        assert house.logs.asked_why == [0]  # so that it is tried again
         house.logs.partitions[0] = partition
         assert refusal_at(house) is ErrorCode.COORDINATOR_LOAD_IN_PROGRESS
         await house.runtime.loaded()
