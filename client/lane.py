@@ -10,8 +10,9 @@ Records are written in the order they were given, once, whatever happens in betw
 - A batch is given its place in the sequence when it is first sent, and keeps it however often it is sent again.  The
   broker takes a sequence once and in order, so a batch of which no answer came can simply be sent again.
 - At most five batches are in flight, for of so many the broker remembers the sequences.  While there are batches to be
-  sent again nothing new is sent, and those go one at a time: what was sent behind them comes back as well, refused
-  for being out of order, and takes its place in the queue.
+  sent again nothing new is sent, and those go one at a time, each alone until it is decided: so what may be written
+  never has more than four batches behind it, and the broker still knows it.  What was sent behind them comes back as
+  well, refused for being out of order, and takes its place in the queue.
 - OUT_OF_ORDER_SEQUENCE_NUMBER for a batch that nothing is missing before says that there is a gap in the sequence
   which nothing will fill: a batch was refused for good, or given up, or the log lost records it had acknowledged.
   Then no batch from here on is written, or the broker would know it.  So, once nothing is in flight, the partition
@@ -189,6 +190,8 @@ class Lane:
         """Whether another batch may be sent behind those in flight."""
         if self.needs_new_epoch or not self._is_known or self._in_flight_to != self.leader_id:
             return False
+        if any(each.attempts > 1 for each in self._in_flight):
+            return False  # it may be written, and the broker remembers only so many batches behind it
         return len(self._in_flight) < self._settings.max_in_flight
 
     def next_size_bytes(self) -> int:
