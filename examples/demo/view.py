@@ -95,7 +95,7 @@ def _bar(acknowledged: int, sent: int, events: int) -> tuple[tuple[str, str], ..
 
 def _members(progress: Progress) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("Group of three", style="bold")
+    table.add_column("Group", style="bold", min_width=9)
     table.add_column("partitions", min_width=11)
     for title, width in (("records read", 12), ("rate/s", 8), ("lag", 9), ("seen again", 10)):
         table.add_column(title, justify="right", min_width=width)
