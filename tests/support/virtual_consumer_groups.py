@@ -25,7 +25,7 @@ from ottla.broker.coordinators.consumer_groups.group import ConsumerGroup
 from ottla.broker.coordinators.consumer_groups.heartbeat import Heartbeat, HeartbeatAnswer, heartbeat
 from ottla.broker.coordinators.consumer_groups.leaving import leave, rebalance_expired, session_expired
 from ottla.broker.coordinators.consumer_groups.member import AWAY_EPOCH, LEFT_EPOCH, MemberState
-from ottla.broker.coordinators.consumer_groups.records import decode, encode_key, encode_value
+from ottla.broker.coordinators.consumer_groups.record_format import decode, encode_key, encode_value
 from ottla.broker.coordinators.consumer_groups.regex import resolve
 from ottla.broker.coordinators.consumer_groups.settings import ConsumerGroupSettings, GroupTimes, MigrationPolicy
 from ottla.broker.coordinators.consumer_groups.topic_image import TopicImage, TopicSeen
