@@ -2,6 +2,7 @@
 #
 #   make run       start a broker on 127.0.0.1:9092, its data in ./ottla-data  (make run ARGS="--port 19092")
 #   make test      everything that CI runs: style, types, tests                (make test TESTS="tests/storage -x")
+#   make demo      a million events, a group of three, the broker killed in the middle     (make demo ARGS="--events 100000")
 #   make test-interop   Kafka Streams, Kafka Connect and Spark against the broker, in their short form (Java 17, Maven)
 #   make demo-spark     Spark Structured Streaming on a million events, killed in the middle   (ARGS="--events 100000")
 #   make demo-streams   Kafka Streams, exactly once, with everything killed   (make demo-connect: Kafka Connect)
@@ -24,7 +25,7 @@ PACKAGES := protocol storage broker client cli
 SOURCES := $(shell find $(PACKAGES) -name '*.py') __init__.py __main__.py
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-interop demo-spark demo-streams demo-connect bench format docs tools java maven
+.PHONY: help run test test-interop demo demo-spark demo-streams demo-connect bench format docs tools java maven
 
 help:
 	@sed -n '2,/^$$/s/^#  *//p' Makefile
@@ -41,6 +42,9 @@ test: $(VENV)/ready-for-tests $(VENV)/types tools
 
 test-interop: $(VENV)/ready-for-tests frameworks
 	$(BIN)/pytest -m frameworks tests/interop $(TESTS)
+
+demo: $(VENV)/compiled
+	@$(BIN)/python examples/demo/demo.py $(ARGS)
 
 demo-spark: java $(VENV)/compiled $(SPARK_VENV)/ready
 	@$(BIN)/python examples/spark/demo.py --spark-python $(SPARK_VENV)/bin/python $(ARGS)

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from .client.errors import CannotConnect as CannotConnect
     from .client.errors import ClientError as ClientError
     from .client.errors import DeliveryTimedOut as DeliveryTimedOut
+    from .client.errors import ProducerFenced as ProducerFenced
     from .client.errors import RecordTooLarge as RecordTooLarge
+    from .client.errors import TransactionFailed as TransactionFailed
     from .client.producer import Producer as Producer
     from .protocol.errors import ErrorCode as ErrorCode
     from .protocol.errors import KafkaError as KafkaError
@@ -52,10 +54,12 @@ _HOMES = {
     "OffsetAndMetadata": "client.consumer.offset_requests",
     "NewTopic": "client.admin.values",
     "Producer": "client.producer",
+    "ProducerFenced": "client.errors",
     "RebalanceListener": "client.consumer.listener",
     "RecordMetadata": "client.delivery",
     "RecordTooLarge": "client.errors",
     "TopicPartition": "client.admin.values",
+    "TransactionFailed": "client.errors",
 }
 
 

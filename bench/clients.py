@@ -44,7 +44,7 @@ class Cost:
     processor_s: float
 
 
-class _Watch:
+class Watch:
     """Started when it is made."""
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ class _Watch:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One client, one way of sending; `send` gives what it cost."""
+    """One client, one way of sending (or, in `consumer_clients`, of reading); `send` gives what it cost."""
 
     client: str
     way: str
@@ -88,7 +88,7 @@ def _ottla_one_by_one(bootstrap: str, topic: str, values: Sequence[bytes]) -> Co
         producer: Producer[bytes, bytes] = Producer(bootstrap, linger_ms=LINGER_MS)
         async with producer:
             await producer.partitions_for(topic)
-            watch = _Watch()
+            watch = Watch()
             sent = [await producer.send(topic, value) for value in values]
             await producer.flush()
             for delivery in sent:
@@ -105,7 +105,7 @@ def _ottla_in_bulk(bootstrap: str, topic: str, values: Sequence[bytes]) -> Cost:
         producer: Producer[bytes, bytes] = Producer(bootstrap, linger_ms=LINGER_MS)
         async with producer:
             await producer.partitions_for(topic)
-            watch = _Watch()
+            watch = Watch()
             bulk = await producer.send_batch(values, topic)
             await producer.flush()
             await bulk
@@ -120,7 +120,7 @@ def _aiokafka(bootstrap: str, topic: str, values: Sequence[bytes]) -> Cost:
     async def run() -> Cost:
         async with aiokafka.AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", linger_ms=LINGER_MS) as producer:
             await producer.partitions_for(topic)
-            watch = _Watch()
+            watch = Watch()
             sent = [await producer.send(topic, value) for value in values]
             await producer.flush()
             for delivery in sent:
@@ -136,7 +136,7 @@ def _kafka_python(bootstrap: str, topic: str, values: Sequence[bytes]) -> Cost:
     producer = kafka.KafkaProducer(bootstrap_servers=bootstrap, acks="all", linger_ms=LINGER_MS)
     try:
         producer.partitions_for(topic)
-        watch = _Watch()
+        watch = Watch()
         sent = [producer.send(topic, value) for value in values]
         producer.flush()
         for delivery in sent:
@@ -153,7 +153,7 @@ def _confluent_kafka(bootstrap: str, topic: str, values: Sequence[bytes]) -> Cos
         {"bootstrap.servers": bootstrap, "acks": "all", "linger.ms": LINGER_MS, "enable.idempotence": True}
     )
     producer.list_topics(topic)
-    watch = _Watch()
+    watch = Watch()
     for value in values:
         while True:
             try:
@@ -208,7 +208,7 @@ def _cost(case: Case, bootstrap: str, topic: str, size_bytes: int, count: int) -
 # -- showing
 
 
-def _show(figures: Sequence[Figure]) -> None:
+def show(figures: Sequence[Figure]) -> None:
     print(
         f"{'size':>6}  {'way':<11} {'client':<16} {'records/s':>10}  {'(smallest, largest)':<22} {'Ottla is':>9}  CPU us/record"
     )
@@ -241,7 +241,7 @@ def main() -> None:
         figures: list[Figure] = []
         for size_bytes in arguments.sizes:
             figures += measure(bootstrap, size_bytes=size_bytes, rounds=arguments.rounds, seconds=arguments.seconds)
-        _show(figures)
+        show(figures)
 
 
 if __name__ == "__main__":

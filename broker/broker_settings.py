@@ -59,6 +59,42 @@ def _broker(
 
 _ROWS = [
     _broker(
+        "add.partitions.to.txn.retry.backoff.max.ms", INT, 100, at_least(0), _READ_ONLY,
+        "How long a producer that begins a transaction waits for the end of its last one before it is told to come again.",
+    ),
+    _broker(
+        "transaction.abort.timed.out.transaction.cleanup.interval.ms", INT, 10000, at_least(1), _READ_ONLY,
+        "How often transactions are looked at for such as are open for too long.",
+    ),
+    _broker(
+        "transaction.max.timeout.ms", INT, 900000, at_least(1), _READ_ONLY,
+        "The longest transaction.timeout.ms that a producer may ask for.",
+    ),
+    _broker(
+        "transaction.partition.verification.enable", BOOLEAN, True, None, _CLUSTER,
+        "Whether the coordinator is asked before a transaction begins in a partition.",
+    ),
+    _broker(
+        "transaction.remove.expired.transaction.cleanup.interval.ms", INT, 3600000, at_least(1), _READ_ONLY,
+        "How often transactional ids are looked at for such as nobody uses any more.",
+    ),
+    _broker(
+        "transaction.state.log.num.partitions", INT, 50, at_least(1), _READ_ONLY,
+        "Partitions of __transaction_state, when it is made.",
+    ),
+    _broker(
+        "transaction.state.log.replication.factor", SHORT, 3, at_least(1), _READ_ONLY,
+        "Replicas of __transaction_state, when it is made; no more than there are brokers.",
+    ),
+    _broker(
+        "transaction.state.log.segment.bytes", INT, 104857600, at_least(1), _READ_ONLY,
+        "segment.bytes of __transaction_state, when it is made.",
+    ),
+    _broker(
+        "transactional.id.expiration.ms", INT, 604800000, at_least(1), _READ_ONLY,
+        "How long a transactional id is kept that nobody uses.",
+    ),
+    _broker(
         "advertised.listeners", LIST, None, _NOT_EMPTY, _READ_ONLY,
         "The addresses clients are told to connect to; by default those of listeners.",
     ),

@@ -333,8 +333,8 @@ class Connection(asyncio.BufferedProtocol):
         if self._inbox.has_frame and self._may_begin():
             self._go_on_soon()  # the pending replies were too many, and are not any more
         # while a request holds the line the socket is still read, so that a peer that leaves is noticed, until
-        # something has arrived that cannot begin
-        if self._awaiting_memory or (self._inbox.unserved_bytes and not self._may_begin()):
+        # something has arrived that cannot begin; what waits to begin whole may have filled the memory it lies in
+        if self._awaiting_memory or self._inbox.has_frame or (self._inbox.unserved_bytes and not self._may_begin()):
             self._pause_reading()
         else:
             self._resume_reading()

@@ -34,7 +34,6 @@ from .setting import (
 )
 
 _TABLE = """
-add.partitions.to.txn.retry.backoff.max.ms                  int      read-only     0..      100
 add.partitions.to.txn.retry.backoff.ms                      int      read-only     1..      20
 alter.config.policy.class.name                              class    read-only     -        -
 alter.log.dirs.replication.quota.window.num                 int      read-only     1..      11
@@ -272,17 +271,9 @@ ssl.truststore.location                                     string   per-broker 
 ssl.truststore.password                                     password per-broker    -        -
 ssl.truststore.type                                         string   per-broker    -        JKS
 telemetry.max.bytes                                         int      read-only     1..      1048576
-transaction.abort.timed.out.transaction.cleanup.interval.ms int      read-only     1..      10000
-transaction.max.timeout.ms                                  int      read-only     1..      900000
-transaction.partition.verification.enable                   boolean  cluster-wide  -        true
-transaction.remove.expired.transaction.cleanup.interval.ms  int      read-only     1..      3600000
 transaction.state.log.load.buffer.size                      int      read-only     1..      5242880
 transaction.state.log.min.isr                               int      read-only     1..      2
-transaction.state.log.num.partitions                        int      read-only     1..      50
-transaction.state.log.replication.factor                    short    read-only     1..      3
-transaction.state.log.segment.bytes                         int      read-only     1..      104857600
 transaction.two.phase.commit.enable                         boolean  read-only     -        false
-transactional.id.expiration.ms                              int      read-only     1..      604800000
 """
 
 

@@ -121,6 +121,17 @@ class Accumulator:
             if lane.needs_identity:
                 lane.begin_anew(identity)
 
+    def begin_anew(self, identity: ProducerIdentity) -> None:
+        """Go on under another identity in every partition; nothing may be in flight."""
+        self.identity = identity
+        for lane in self._lanes.values():
+            lane.begin_anew(identity)
+
+    @property
+    def has_in_flight(self) -> bool:
+        """Whether answers are still to come."""
+        return any(lane.has_in_flight for lane in self._active)
+
     # -- sending
 
     def drain(self, now_s: float, can_send: Callable[[int], bool]) -> list[Outgoing]:

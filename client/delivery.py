@@ -157,6 +157,13 @@ class Fate:
             return fate.exception(index)
         return None if isinstance(self.outcome, Acknowledged) else self._error(index)
 
+    def first_failure(self) -> Exception | None:
+        """Why some record was not written; None if all were."""
+        if isinstance(self.outcome, Divided):
+            failures = (fate.first_failure() for _, fate in self.outcome.parts)
+            return next((failure for failure in failures if failure is not None), None)
+        return self.exception(0) if self.outcome is not None else None
+
     def _error(self, index: int) -> Exception:
         outcome = self.outcome
         self.looked_at = True

@@ -42,3 +42,11 @@ class BufferFull(ClientError):
 
 class DeliveryTimedOut(ClientError):
     """A record was not acknowledged within `delivery_timeout_ms`; if it was sent, it may have been written."""
+
+
+class TransactionFailed(ClientError):
+    """The transaction cannot go on, or none is open; what it wrote does not count, once it is aborted."""
+
+
+class ProducerFenced(ClientError):
+    """Another producer has the transactional id now, or the transaction took too long: this one has come to its end."""

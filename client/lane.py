@@ -10,8 +10,9 @@ Records are written in the order they were given, once, whatever happens in betw
 - A batch is given its place in the sequence when it is first sent, and keeps it however often it is sent again.  The
   broker takes a sequence once and in order, so a batch of which no answer came can simply be sent again.
 - At most five batches are in flight, for of so many the broker remembers the sequences.  While there are batches to be
-  sent again nothing new is sent, and those go one at a time: what was sent behind them comes back as well, refused
-  for being out of order, and takes its place in the queue.
+  sent again nothing new is sent, and those go one at a time, each alone until it is decided: so what may be written
+  never has more than four batches behind it, and the broker still knows it.  What was sent behind them comes back as
+  well, refused for being out of order, and takes its place in the queue.
 - OUT_OF_ORDER_SEQUENCE_NUMBER for a batch that nothing is missing before says that there is a gap in the sequence
   which nothing will fill: a batch was refused for good, or given up, or the log lost records it had acknowledged.
   Then no batch from here on is written, or the broker would know it.  So, once nothing is in flight, the partition
@@ -78,6 +79,7 @@ class LaneSettings:
     expects_answers: bool  # acks is not 0
     backoff: Backoff
     new_builder: Callable[[], BatchBuilder]
+    is_transactional: bool = False
 
 
 class Verdict(Enum):
@@ -90,10 +92,14 @@ class Verdict(Enum):
     REFUSED = auto()
 
 
-def judge(error: ErrorCode, batch: Batch, *, is_first: bool, is_idempotent: bool) -> Verdict:
+def judge(
+    error: ErrorCode, batch: Batch, *, is_first: bool, is_idempotent: bool, is_transactional: bool = False
+) -> Verdict:
     """What to do about an answer; `is_first` says that all batches before this one are decided."""
     if error in (ErrorCode.NONE, ErrorCode.DUPLICATE_SEQUENCE_NUMBER):
         return Verdict.WRITTEN
+    if error in _GAP and is_transactional and (is_first or error is not ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER):
+        return Verdict.REFUSED  # the transaction has failed; its epochs are the coordinator's
     if error in _GAP and is_idempotent:
         return Verdict.NEW_EPOCH if is_first else Verdict.AGAIN
     if error is ErrorCode.MESSAGE_TOO_LARGE and batch.record_count > 1 and not batch.is_maybe_written:
@@ -151,6 +157,11 @@ class Lane:
     # -- sending
 
     @property
+    def has_in_flight(self) -> bool:
+        """Whether answers are still to come, also for batches that were given up."""
+        return bool(self._in_flight)
+
+    @property
     def is_empty(self) -> bool:
         """Whether everything is decided and answered."""
         return not (self.open or self._waiting or self._again or self._in_flight)
@@ -179,6 +190,8 @@ class Lane:
         """Whether another batch may be sent behind those in flight."""
         if self.needs_new_epoch or not self._is_known or self._in_flight_to != self.leader_id:
             return False
+        if any(each.attempts > 1 for each in self._in_flight):
+            return False  # it may be written, and the broker remembers only so many batches behind it
         return len(self._in_flight) < self._settings.max_in_flight
 
     def next_size_bytes(self) -> int:
@@ -236,7 +249,13 @@ class Lane:
         """Draw the conclusion from an answer; the batch is no longer in flight."""
         is_first = batch.place == min(each.place for each in (*self._again, *self._in_flight))
         self._in_flight.remove(batch)
-        verdict = judge(answer.error, batch, is_first=is_first, is_idempotent=self._settings.is_idempotent)
+        verdict = judge(
+            answer.error,
+            batch,
+            is_first=is_first,
+            is_idempotent=self._settings.is_idempotent,
+            is_transactional=self._settings.is_transactional,
+        )
         if verdict is Verdict.WRITTEN:
             self._is_known, self._failures = True, 0
         if batch.is_decided:

@@ -23,19 +23,23 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from itertools import islice
 from random import Random
 from types import TracebackType
 from typing import Generic, TypeVar, cast
 
+from ..protocol.errors import KafkaError
 from .accumulator import RECORD_OVERHEAD_BYTES, Accumulator
+from .admin.values import TopicPartition
 from .batch import Batch
 from .bulk import BulkDelivery, settled
 from .cluster import BootstrapServers, Cluster
 from .connection import SOFTWARE_NAME
+from .consumer.offset_requests import Committer, OffsetAndMetadata
 from .delivery import Delivery, GivenUp, RecordMetadata
-from .errors import BufferFull, ClientClosed, RecordTooLarge
+from .errors import BufferFull, ClientClosed, ClientError, ProducerFenced, RecordTooLarge, TransactionFailed
 from .lane import Lane
 from .network import Network
 from .partitioner import Partitioner
@@ -43,6 +47,7 @@ from .producer_settings import Acks, CompressionType, ProducerSettings
 from .routing import TopicRoute
 from .sending import Sending
 from .serializers import Serializer
+from .transactions import Transactions
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -67,6 +72,8 @@ class Producer(Generic[K, V]):
     `buffer_memory`: bytes taken and not yet written; when they are used up, `send` waits, up to `max_block_ms`.
     `delivery_timeout_ms`: after so long a record that was not acknowledged is given up.
     `partitioner`: key bytes (or None), all partitions, those with a leader -> partition; see `partitioner`.
+    `transactional_id`: records are sent in transactions only (`transaction`); one producer at a time has the id, and
+    the last one to start fences those before.  `transaction_timeout_ms`: one that takes longer is aborted for it.
     """
 
     def __init__(
@@ -94,6 +101,8 @@ class Producer(Generic[K, V]):
         retry_backoff_max_ms: int = 1_000,
         metadata_max_age_ms: int = 300_000,
         allow_auto_create_topics: bool = True,
+        transactional_id: str | None = None,
+        transaction_timeout_ms: int = 60_000,
         network: Network | None = None,
         random: Random | None = None,
         clock_ns: Callable[[], int] = time.time_ns,
@@ -120,10 +129,16 @@ class Producer(Generic[K, V]):
             retry_backoff_max_ms=retry_backoff_max_ms,
             metadata_max_age_ms=metadata_max_age_ms,
             allow_auto_create_topics=allow_auto_create_topics,
+            transactional_id=transactional_id,
+            transaction_timeout_ms=transaction_timeout_ms,
         )
         self._random = random or Random()
         self._cluster = Cluster(bootstrap_servers, self._settings.for_cluster(), network=network, random=self._random)
         self._accumulator = Accumulator(self._settings.for_accumulator(), self._random)
+        transactional = self._settings.for_transactions()
+        self._transactions: Transactions | None = None
+        if transactional is not None:
+            self._transactions = Transactions(transactional, self._cluster, self._random)
         self._key_serializer = key_serializer
         self._value_serializer = value_serializer
         self._partitioner = partitioner
@@ -150,7 +165,12 @@ class Producer(Generic[K, V]):
             raise ClientClosed("a producer is started once; make another")
         self._loop = asyncio.get_running_loop()
         self._sending = Sending(
-            self._settings, self._cluster, self._accumulator, random=self._random, on_progress=self._wake_waiting
+            self._settings,
+            self._cluster,
+            self._accumulator,
+            random=self._random,
+            transactions=self._transactions,
+            on_progress=self._wake_waiting,
         )
         try:
             await self._cluster.start()
@@ -213,6 +233,8 @@ class Producer(Generic[K, V]):
         route = self._routes.get(topic)
         if route is None or self._must_pause:
             route = await self._ready(topic)
+        if self._transactions is not None:
+            self._transactions.check_open()
         # Without a serializer they are bytes, or it is found out below.
         key_bytes: bytes | None = key  # type: ignore[assignment]
         value_bytes: bytes | None = value  # type: ignore[assignment]
@@ -267,6 +289,8 @@ class Producer(Generic[K, V]):
                 route = self._routes.get(topic)
                 if route is None or self._must_pause:
                     route = await self._ready(topic)
+                if self._transactions is not None:
+                    self._transactions.check_open()
                 position = self._add_values(bulk, route, chunk, position, partition, timestamp_ms)
         return bulk
 
@@ -276,6 +300,85 @@ class Producer(Generic[K, V]):
         if self._sending is not None:
             self._sending.pump()
         await settled([batch.fate for batch in undecided])
+
+    # -- transactions
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Producer[K, V]]:
+        """A transaction: committed at the end of the block, aborted when an exception leaves it.
+
+        Raises what `begin_transaction` and `commit_transaction` raise; when the commit cannot be, it is aborted first.
+        """
+        await self.begin_transaction()
+        try:
+            yield self
+            await self.commit_transaction()
+        except BaseException as reason:
+            if not isinstance(reason, ProducerFenced):
+                await self._abort_because_of(reason)
+            raise
+
+    async def begin_transaction(self) -> None:
+        """From now on records are part of a transaction.
+
+        TransactionFailed when one is open; ProducerFenced when another producer has the transactional id.
+        """
+        self._must_run()
+        self._own_transactions().begin()
+
+    async def commit_transaction(self) -> None:
+        """Deliver everything that was sent, and have it count, all of it, at once.
+
+        TransactionFailed, with the reason, when a record was not written: abort it.  ProducerFenced: nothing of it
+        counts.  Another ClientError when nobody answers: it is not known whether it counts.
+        """
+        transactions = self._own_transactions()
+        transactions.check_open()
+        await self.flush()
+        why = transactions.why_not_commit()
+        if why:
+            transactions.fail(why)
+            transactions.check_open()
+        await transactions.end(committed=True)
+
+    async def abort_transaction(self) -> None:
+        """Have nothing of the transaction count.  Raises as `commit_transaction`."""
+        transactions = self._own_transactions()
+        transactions.check_begun()
+        await self.flush()
+        failed = transactions.why_not_commit()
+        await transactions.end(committed=False)
+        if failed:
+            assert self._sending is not None, "it was started"
+            await self._sending.answered()
+            self._accumulator.begin_anew(await transactions.next_epoch())
+
+    async def send_offsets_to_transaction(
+        self, offsets: Mapping[TopicPartition, int | OffsetAndMetadata], group: str | Committer
+    ) -> None:
+        """Commit a consumer's offsets, of the records to be read next, with the transaction.
+
+        `group` is `consumer.group_metadata()`, by which a consumer that was taken its partitions is refused (KIP-447),
+        or the name of a group without members.  Raises as `commit_transaction`, and KafkaError when the group refuses.
+        """
+        committer = Committer(group) if isinstance(group, str) else group
+        wanted = {at: OffsetAndMetadata(each) if isinstance(each, int) else each for at, each in offsets.items()}
+        await self._own_transactions().send_offsets(wanted, committer)
+
+    def _own_transactions(self) -> Transactions:
+        if self._transactions is None:
+            raise TransactionFailed("the producer has no transactional_id")
+        return self._transactions
+
+    async def _abort_because_of(self, reason: BaseException) -> None:
+        """Abort, if something is to be aborted; a failure to do so must not hide the reason."""
+        transactions = self._own_transactions()
+        if not transactions.is_begun or not self._is_running:
+            return
+        try:
+            await self.abort_transaction()
+        except (ClientError, KafkaError) as error:
+            reason.add_note(f"the transaction could not be aborted, its timeout will: {error}")
 
     async def partitions_for(self, topic: str) -> set[int]:
         """The partitions of a topic; raises as `send`."""
@@ -302,6 +405,8 @@ class Producer(Generic[K, V]):
             if lane.open is not None and lane.open.builder.size_bytes + size <= self._batch_size:
                 return lane.open
         batch = self._accumulator.begin(lane, now_s)
+        if self._transactions is not None:
+            self._transactions.admit(lane.topic, lane.partition, batch)
         self._sending.pump_soon()
         return batch
 

@@ -11,6 +11,7 @@ from .accumulator import AccumulatorSettings
 from .cluster import ClusterSettings
 from .lane import MAX_IN_FLIGHT, LaneSettings
 from .retry import Backoff
+from .transactions import TransactionSettings
 
 Acks = Literal[0, 1, -1, "all"]
 CompressionType = Literal["none", "gzip", "snappy", "lz4", "zstd"]
@@ -40,6 +41,8 @@ class ProducerSettings:
     retry_backoff_max_ms: int
     metadata_max_age_ms: int
     allow_auto_create_topics: bool
+    transactional_id: str | None = None
+    transaction_timeout_ms: int = 60_000
 
     def __post_init__(self) -> None:
         """ValueError, with one line, for what cannot be."""
@@ -49,6 +52,8 @@ class ProducerSettings:
             raise ValueError(f"compression_type={self.compression_type!r}: must be gzip, snappy, lz4, zstd or None")
         if self.enable_idempotence and self.required_acks != _ALL:
             raise ValueError(f"enable_idempotence=True needs acks='all', not {self.acks!r}")
+        if self.transactional_id is not None and not (self.transactional_id and self.is_idempotent):
+            raise ValueError("a transactional_id must not be empty, and needs acks='all' and idempotence")
         if self.is_idempotent and not 1 <= self.max_in_flight_requests_per_connection <= MAX_IN_FLIGHT:
             raise ValueError("an idempotent producer has 1 to 5 max_in_flight_requests_per_connection")
         if self.delivery_timeout_ms < self.linger_ms + self.request_timeout_ms:
@@ -73,7 +78,17 @@ class ProducerSettings:
 
     def new_builder(self) -> BatchBuilder:
         """For the next batch."""
-        return BatchBuilder(_CODECS[self.compression_type], compression_level=self.compression_level)
+        return BatchBuilder(
+            _CODECS[self.compression_type],
+            compression_level=self.compression_level,
+            is_transactional=self.transactional_id is not None,
+        )
+
+    def for_transactions(self) -> TransactionSettings | None:
+        """None for a producer without transactions."""
+        if self.transactional_id is None:
+            return None
+        return TransactionSettings(self.transactional_id, self.transaction_timeout_ms, self.max_block_ms, self.backoff)
 
     def for_cluster(self) -> ClusterSettings:
         return ClusterSettings(
@@ -92,6 +107,7 @@ class ProducerSettings:
             delivery_timeout_s=self.delivery_timeout_ms / 1000,
             max_in_flight=self.max_in_flight_requests_per_connection,
             is_idempotent=self.is_idempotent,
+            is_transactional=self.transactional_id is not None,
             expects_answers=self.required_acks != 0,
             backoff=self.backoff,
             new_builder=self.new_builder,

@@ -26,14 +26,17 @@ from .batch import ProducerIdentity
 from .cluster import Cluster
 from .connection import Connection, RawAnswer
 from .delivery import GivenUp
-from .errors import ClientError, UnsupportedApi
+from .errors import ClientError, TransactionFailed, UnsupportedApi
 from .metadata import NO_ID
 from .producer_settings import ProducerSettings
 from .retry import is_retriable
+from .transactions import Transactions
 
 _NEVER = float("inf")
 _RECORD_BATCHES_FROM = 3
 """Before Produce v3 (Kafka 0.11) record batches had another format."""
+PARTITIONS_ADDED_FROM = 12
+"""From this Produce version on brokers add partitions to the transaction themselves (version 2 of the protocol)."""
 _NO_PRODUCER = -1
 _NO_TRANSACTION_TIMEOUT_MS = 60_000
 
@@ -49,11 +52,13 @@ class Sending:
         *,
         random: Random,
         on_progress: Callable[[], None],
+        transactions: Transactions | None = None,
     ) -> None:
         self._settings = settings
         self._cluster = cluster
         self._accumulator = accumulator
         self._random = random
+        self._transactions = transactions
         self._on_progress = on_progress
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
@@ -61,11 +66,14 @@ class Sending:
         self._tasks: dict[object, asyncio.Task[None]] = {}  # by what they wait for
         self._failed_connects: dict[int, int] = {}
         self._is_closed = False
+        self._nothing_in_flight = asyncio.Event()
 
     # -- its life
 
     async def start(self) -> None:
         """Have an identity, if the producer is idempotent; KafkaError or ClientError if none is to be had."""
+        if self._transactions is not None:
+            self._accumulator.identify(await self._transactions.start())
         if self._accumulator.wants_identity:
             self._accumulator.identify(await self._ask_for_identity(self._settings.request_timeout_ms / 1000))
 
@@ -79,6 +87,11 @@ class Sending:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
+
+    async def answered(self) -> None:
+        """Return when no answer is still to come, also to what was given up: after `request_timeout_ms` none is."""
+        self.pump()
+        await self._nothing_in_flight.wait()
 
     # -- events
 
@@ -107,7 +120,15 @@ class Sending:
         if self._accumulator.wants_identity:
             self._in_background("identity", self._get_identity)
         self._set_timer(self._accumulator.wake_at(now_s))
+        if self._transactions is not None:
+            self._note_flight()
         self._on_progress()
+
+    def _note_flight(self) -> None:
+        if self._accumulator.has_in_flight:
+            self._nothing_in_flight.clear()
+        else:
+            self._nothing_in_flight.set()
 
     def _set_timer(self, at_s: float) -> None:
         if self._timer is not None:
@@ -117,6 +138,9 @@ class Sending:
     # -- requests and answers
 
     def _can_send(self, node_id: int) -> bool:
+        if self._transactions is not None and not self._transactions.may_send:
+            self._in_background("transaction", self._add_partitions)
+            return False
         connection = self._cluster.open_connection_to(node_id)
         if connection is None:
             return False
@@ -139,6 +163,7 @@ class Sending:
             version,
             acks=self._settings.required_acks,
             timeout_ms=self._settings.request_timeout_ms,
+            transactional_id=self._settings.transactional_id,
         )
         if self._settings.required_acks == 0:
             connection.send_unanswered(ApiKey.PRODUCE, version, *parts)
@@ -160,6 +185,8 @@ class Sending:
 
     def _version(self, connection: Connection, topics: list[TopicBatches]) -> int:
         at_most = TOPIC_IDS_FROM - 1 if any(topic.id == NO_ID for topic in topics) else None
+        if self._transactions is not None:
+            at_most = PARTITIONS_ADDED_FROM - 1
         version = connection.version_of(ApiKey.PRODUCE, at_most=at_most)
         if version < _RECORD_BATCHES_FROM:
             raise UnsupportedApi(f"the broker at {connection.address} is older than Kafka 0.11, its record format too")
@@ -218,6 +245,18 @@ class Sending:
             await connection.drained()
         except ClientError:
             return  # it ended, and the pump that follows finds another
+
+    # -- transactions
+
+    async def _add_partitions(self) -> None:
+        """Have the coordinator know the partitions that batches wait for; without that nothing of them is sent."""
+        assert self._transactions is not None, "there is something to add"
+        try:
+            await self._transactions.add_partitions()
+        except (ClientError, KafkaError) as error:
+            kind = type(error) if isinstance(error, ClientError) else TransactionFailed
+            self._accumulator.give_up(GivenUp(kind, str(error)))
+            self._transactions.give_up_adding()
 
     # -- identity
 

@@ -213,7 +213,7 @@ class Consumer(_Waited, Generic[K, V]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.stop()
+        self._loop.run(self._client.__aexit__(kind, error, trace))  # what is in hand is done, unless something failed
 
     def __iter__(self) -> Consumer[K, V]:
         return self

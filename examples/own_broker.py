@@ -35,6 +35,12 @@ class OwnBroker:
     def bootstrap(self) -> str:
         return f"127.0.0.1:{self._port}"
 
+    @property
+    def pid(self) -> int | None:
+        """Of its process; None while there is none."""
+        process = self._process
+        return None if process is None or process.poll() is not None else process.pid
+
     def __enter__(self) -> OwnBroker:
         self.start()
         return self

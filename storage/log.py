@@ -27,14 +27,12 @@ Kafka's classes: `UnifiedLog`, `LocalLog`.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Sequence
-from typing import TypeVar
 from uuid import UUID
 
 from ..protocol.batch_header import patch_offsets
 from ..protocol.errors import ErrorCode, KafkaError
-from ..protocol.records import build_end_txn_marker
+from . import shortening
+from .appending import LogAppending
 from .batches import WouldWait
 from .compaction.owner import LogCompaction
 from .config import LogConfig
@@ -42,7 +40,7 @@ from .deletion import DeletedSegments, Removal, SweepResult
 from .durability import Durability
 from .file_slice import FileSlice
 from .files import FileClosed, Files
-from .flush import Flush, leave_sync_mark
+from .flush import Flush
 from .index import TimestampOffset
 from .intake import (
     LAST_OFFSET_DELTA,
@@ -50,21 +48,16 @@ from .intake import (
     PRODUCER_ID,
     Appended,
     HeaderValues,
-    Intake,
     produced_batch,
     stamp,
     take_apart,
 )
 from .leader_epochs import LeaderEpochs
 from .log_parts import LogParts
-from .names import Mark
 from .producers import Plan, ProducerStates, Remembered, TransactionEnd
-from .reading import ReadRequest, aborted_between, aborted_in, first_at_or_after, largest_timestamp, read
+from .reading import ReadRequest, aborted_between, aborted_in, first_at_or_after, largest_timestamp, read, search
 from .recovery import Loaded, Loader, Progress, partition_of
 from .recovery_report import RecoveryReport
-from .replay import rebuild_producers
-from .retention import expired_count
-from .segment import Segment
 from .txn_index import AbortedTransaction
 from .verification import Verification
 
@@ -84,14 +77,12 @@ __all__ = (
 
 NO_TIMESTAMP = -1
 
-_log = logging.getLogger(__name__)
-T = TypeVar("T")
-
 
 class Log:
     """A partition's records. `Log.open` reads the folder, which exists."""
 
     __slots__ = (
+        "_appending",
         "_compaction",
         "_parts",
         "_segments",
@@ -170,6 +161,7 @@ class Log:
         )
         deleted = DeletedSegments(files, directory)
         self._parts = LogParts(files, loaded.segments, loaded.snapshots, durability, deleted)
+        self._appending = LogAppending(self, self._parts)
         self._compaction: LogCompaction | None = None
 
     def __repr__(self) -> str:
@@ -215,7 +207,8 @@ class Log:
         return self._compaction
 
     @property
-    def _is_being_compacted(self) -> bool:
+    def is_being_compacted(self) -> bool:
+        """A cleaning is under way: only it takes segments away."""
         return self._compaction is not None and self._compaction.under_way is not None
 
     def update_config(self, config: LogConfig) -> None:
@@ -247,10 +240,11 @@ class Log:
             if isinstance(planned, Remembered):
                 return self._answer_duplicate(planned)
             plan = planned
-        self._roll_if_due(len(batches), intake.max_timestamp, intake.last_offset, now_ms)
+        appending = self._appending
+        appending.roll_if_due(len(batches), intake.max_timestamp, intake.last_offset, now_ms)
         stamp(batches, intake, leader_epoch)
-        self._write(batches)
-        self._apply(intake, leader_epoch, plan)
+        appending.write(batches)
+        appending.apply(intake, leader_epoch, plan)
         return Appended(base_offset, intake.last_offset, self.log_start_offset, False, intake.log_append_time)
 
     def append_one(
@@ -273,11 +267,12 @@ class Log:
             len(batch),
             header[MAX_TIMESTAMP],
         )
-        self._roll_if_due(size_bytes, max_timestamp, last_offset, now_ms)
+        appending = self._appending
+        appending.roll_if_due(size_bytes, max_timestamp, last_offset, now_ms)
         patch_offsets(batch, 0, base_offset, leader_epoch)
-        self._write(batch)
-        self._begin_apply(leader_epoch)
-        self._note(base_offset, last_offset, size_bytes, max_timestamp)
+        appending.write(batch)
+        appending.begin(leader_epoch)
+        appending.note(base_offset, last_offset, size_bytes, max_timestamp)
         self.producers.apply(plan, self.log_end_offset)
         return Appended(base_offset, last_offset, self.log_start_offset, False, NO_TIMESTAMP)
 
@@ -286,127 +281,14 @@ class Log:
 
         Raises KafkaError as `append`, and INVALID_PRODUCER_EPOCH, TRANSACTION_COORDINATOR_FENCED. Then nothing changed.
         """
-        self._parts.durability.check_writable()
-        plan, aborted = self.producers.plan_end(end, self.log_end_offset)
-        batch = build_end_txn_marker(
-            end.marker.type,
-            timestamp=end.timestamp,
-            producer_id=end.producer_id,
-            producer_epoch=end.producer_epoch,
-            coordinator_epoch=end.marker.coordinator_epoch,
-        )
-        intake = take_apart(batch, self.log_end_offset)
-        self._roll_if_due(len(batch), intake.max_timestamp, intake.last_offset, now_ms)
-        stamp(batch, intake, leader_epoch)
-        if aborted is None:
-            self._write(batch)
-        else:
-            self._write_abort(batch, aborted)
-        self._apply(intake, leader_epoch, plan)
-        self.producers.verifications.forget(end.producer_id)  # what it was to let in would open another
-        return Appended(intake.last_offset, intake.last_offset, self.log_start_offset, False, intake.log_append_time)
+        return self._appending.end_transaction(end, leader_epoch, now_ms)
 
-    def _write_abort(self, batch: bytearray, aborted: AbortedTransaction) -> None:
-        """The index first: whoever can read behind the marker must be told of the transaction."""
-        active = self._segments.active
-        count = active.txn_index.entry_count
-        try:
-            active.txn_index.append(aborted)
-            active.txn_index.write()
-        except OSError as error:
-            active.txn_index.keep_first(count)
-            raise self._parts.durability.refusal(error, poisons=True) from error
-        self._parts.durability.names_changed |= not count
-        try:
-            self._write(batch)
-        except KafkaError:
-            active.txn_index.keep_first(count)
-            raise
+    def roll(self, now_ms: int) -> None:
+        """Begin a new segment at the log's end; nothing when the active one is empty. KafkaError: KAFKA_STORAGE_ERROR."""
+        self._appending.roll(now_ms)
 
     def _answer_duplicate(self, known: Remembered) -> Appended:
         return Appended(known.first_offset, known.last_offset, self.log_start_offset, True, known.timestamp)
-
-    def _roll_if_due(self, size_bytes: int, max_timestamp: int, last_offset: int, now_ms: int) -> None:
-        config = self.config
-        if size_bytes > config.segment_bytes:
-            raise KafkaError(
-                ErrorCode.RECORD_LIST_TOO_LARGE,
-                f"Message batch size is {size_bytes} bytes in append to partition {self.topic}-{self.partition}, "
-                f"which exceeds the maximum configured segment size of {config.segment_bytes}.",
-            )
-        if self._segments.active.should_roll(
-            size_bytes,
-            max_timestamp=max_timestamp,
-            last_offset=last_offset,
-            now_ms=now_ms,
-            config=config,
-        ):
-            self.roll(now_ms)
-
-    def _write(self, batches: memoryview | bytearray) -> None:
-        active = self._segments.active
-        try:
-            active.write(batches)
-        except OSError as error:
-            self._undo_write(active, error)
-            raise self._parts.durability.refusal(error, poisons=True) from error
-
-    def _undo_write(self, active: Segment, error: OSError) -> None:
-        """The bytes of a failed write that did arrive must not stay: the next append begins where this one did."""
-        active.unsynced = True
-        try:
-            active.undo_write()
-        except OSError as second:
-            self._parts.durability.poison(f"{second} while cutting off a failed append ({error})")
-
-    def _apply(self, intake: Intake, leader_epoch: int, plan: Plan) -> None:
-        """The bytes of an append are written: what follows of it."""
-        self._begin_apply(leader_epoch)
-        for batch in intake.batches:
-            self._note(batch.base_offset, batch.last_offset, batch.size_bytes, batch.max_timestamp)
-        self.producers.apply(plan, self.log_end_offset)
-
-    def _begin_apply(self, leader_epoch: int) -> None:
-        """What is true of the append as a whole."""
-        active = self._segments.active
-        if leader_epoch > self.leader_epochs.latest_epoch:
-            self.leader_epochs.assign(leader_epoch, self.log_end_offset)
-        if not active.end[1]:
-            self._parts.durability.names_changed = True  # the file may be new
-        active.unsynced = True
-
-    def _note(self, base_offset: int, last_offset: int, size_bytes: int, max_timestamp: int) -> None:
-        """One more batch is part of the log."""
-        active = self._segments.active
-        active.remember(base_offset)
-        active.note(last_offset, size_bytes, max_timestamp, self.config.index_interval_bytes)
-        self._parts.durability.appended_bytes += size_bytes
-        self.log_end_offset = last_offset + 1
-
-    def roll(self, now_ms: int) -> None:
-        """Begin a new segment at the log's end; nothing when the active one is empty. KafkaError:
-        KAFKA_STORAGE_ERROR.
-        """
-        self._parts.durability.check_writable()
-        old = self._segments.active
-        if not old.size_bytes:
-            return
-        new = Segment(
-            self._parts.files,
-            self.directory,
-            self.log_end_offset,
-            created_ms=now_ms,
-        )
-        try:
-            old.complete_indexes()
-            self._parts.snapshots.write(self.producers, self.log_end_offset)
-            new.create()
-        except OSError as error:
-            new.close()
-            raise self._parts.durability.refusal(error, poisons=True) from error
-        old.recent = None
-        self._parts.durability.sealed(old)
-        self._segments.add(new)
 
     # --- reading
 
@@ -455,11 +337,11 @@ class Log:
 
     def offset_for_time(self, timestamp_ms: int) -> TimestampOffset | None:
         """The first record that is not older than `timestamp_ms` (any thread; may wait); None when all are."""
-        return self._with_segments(lambda each: first_at_or_after(each, timestamp_ms, self.log_start_offset))
+        return search(self._segments, lambda each: first_at_or_after(each, timestamp_ms, self.log_start_offset))
 
     def offset_of_max_timestamp(self) -> TimestampOffset | None:
         """The first record that has the largest timestamp of all (any thread; may wait); None when none has one."""
-        largest = self._with_segments(lambda each: largest_timestamp(each, self.log_start_offset)) or NO_TIMESTAMP
+        largest = search(self._segments, lambda each: largest_timestamp(each, self.log_start_offset)) or NO_TIMESTAMP
         return self.offset_for_time(largest) if largest >= 0 else None
 
     def aborted_transactions(self, records: FileSlice, offset: int, *, wait: bool = True) -> list[AbortedTransaction]:
@@ -476,16 +358,6 @@ class Log:
     def aborted_between(self, offset: int, end_offset: int) -> list[AbortedTransaction]:
         """All that have a record or their marker at `offset` or behind it, and begin in front of `end_offset`. May wait."""
         return aborted_between(self._segments.from_offset(offset), offset, end_offset)
-
-    def _with_segments(self, find: Callable[[Sequence[Segment]], T]) -> T | None:
-        """What `find` finds; again, when segments went meanwhile, among those that are there then."""
-        while True:
-            segments = self._segments.all
-            try:
-                return find(segments)
-            except FileClosed:
-                if self._segments.all is segments:
-                    return None  # the log itself is gone
 
     # --- durability
 
@@ -511,46 +383,19 @@ class Log:
         The new start is durable when the owner has written it into the log directory's checkpoint. Raises
         KafkaError(OFFSET_OUT_OF_RANGE) behind the end.
         """
-        if offset > self.log_end_offset:
-            raise KafkaError(
-                ErrorCode.OFFSET_OUT_OF_RANGE,
-                f"Cannot increment the log start offset to {offset} of partition {self.topic}-{self.partition} since "
-                f"it is larger than the high watermark {self.log_end_offset}",
-            )
-        if offset > self.log_start_offset:
-            self._begin_at(offset)
+        shortening.delete_before(self, offset)
         return self.log_start_offset
-
-    def _begin_at(self, offset: int) -> None:
-        self.log_start_offset = offset
-        self.leader_epochs.truncate_start(offset)
 
     def sweep(self, now_ms: int) -> SweepResult:
         """As `retire`, and removes the files whose delay is over, which may wait for the disk."""
-        retired = self.retire(now_ms)
-        removal = self.take_removal(now_ms)
-        if removal is None:
-            return retired
-        try:
-            return retired._replace(removed_segments=removal.run())
-        except OSError as error:
-            self.put_back(removal)
-            raise self._parts.durability.refusal(error) from error
+        return shortening.sweep(self, self._parts, now_ms)
 
     def retire(self, now_ms: int) -> SweepResult:
         """Apply retention, forget silent producers, mend indexes.
 
         Raises KafkaError(KAFKA_STORAGE_ERROR) where the disk refuses; the rest is done the next time.
         """
-        if self.poisoned is not None:
-            return SweepResult(0, 0, 0, 0)
-        try:
-            self._mend_indexes()
-            count, freed_bytes = (0, 0) if self._is_being_compacted else self._apply_retention(now_ms)
-        except OSError as error:
-            raise self._parts.durability.refusal(error) from error
-        forgotten = self.producers.expire(now_ms, self.config.producer_id_expiration_ms)
-        return SweepResult(count, freed_bytes, 0, forgotten)
+        return shortening.retire(self, self._parts, now_ms)
 
     def take_removal(self, now_ms: int) -> Removal | None:
         """The files whose delay is over; run it in a thread, and `put_back` what it could not remove. None: there are none."""
@@ -560,68 +405,13 @@ class Log:
         """The disk refused: what is left is removed another time."""
         self._parts.deleted.put_back(removal)
 
-    def _mend_indexes(self) -> None:
-        for segment in self._segments:
-            if segment.index_lies:
-                _log.warning("%s: its indexes do not lead to its batches and are built again", segment.log.path)
-                segment.rebuild_indexes(self.config.index_interval_bytes)
-                if segment is not self._segments.active:
-                    self._parts.durability.sealed(segment)
-
-    def _apply_retention(self, now_ms: int) -> tuple[int, int]:
-        ages, start = self._segments.ages(), self.log_start_offset
-        count = expired_count(ages, config=self.config, log_start_offset=start, now_ms=now_ms)
-        if count == len(ages):
-            self.roll(now_ms)
-        if count:
-            # The old names may go only when those that stay are sure to: the log's end may be in one of them.
-            self._parts.files.sync_directory(self.directory)
-            self._delete(self._segments.drop_first(count), now_ms)
-        return count, sum(each.size_bytes for each in ages[:count])
-
-    def _delete(self, gone: list[Segment], now_ms: int) -> None:
-        first_offset = self._segments.first.base_offset
-        if first_offset > self.log_start_offset:
-            self._begin_at(first_offset)
-        self._parts.durability.gone(gone)
-        self._parts.deleted.add(gone, due_ms=now_ms + self.config.file_delete_delay_ms)
-        self._parts.snapshots.drop(lambda offset: offset < first_offset)
-
     def truncate(self, offset: int) -> None:
         """Drop everything from `offset` on, and the whole batch that holds it. Waits for the disk; durable on return.
 
         The log directory's checkpoint must not promise more than `offset` by then. KafkaError(KAFKA_STORAGE_ERROR)
         poisons the log: it is not known what is left.
         """
-        self._parts.durability.check_writable()
-        assert not self._is_being_compacted, "its owner calls that off first"
-        if offset >= self.log_end_offset:
-            return
-        try:
-            self._truncate(max(offset, self._segments.first.base_offset))
-        except OSError as error:
-            leave_sync_mark(self._parts.files, self.directory)
-            self._parts.durability.poison(f"truncating to {offset} failed: {error}")
-            raise self._parts.durability.refusal(error) from error
-
-    def _truncate(self, offset: int) -> None:
-        gone = self._segments.drop_behind(offset)
-        self._parts.durability.gone(gone)
-        for segment in gone:
-            segment.remove(Mark.LIVE)
-        active = self._segments.active
-        active.truncate(offset)
-        active.unsynced = True
-        self.log_end_offset = end_offset = active.next_offset
-        self.log_start_offset = min(self.log_start_offset, end_offset)
-        if self.cleaned_to is not None:
-            self.cleaned_to = min(self.cleaned_to, end_offset)
-        self._parts.durability.truncated(end_offset)
-        self.leader_epochs.truncate_end(end_offset)
-        self._parts.snapshots.drop(lambda snapshot: snapshot > end_offset)
-        rebuild_producers(self._segments, self.producers, self._parts.snapshots, end_offset, _log.warning)
-        active.log.sync()
-        self._parts.files.replace_bytes(*self._parts.durability.take_epochs())  # syncs the folder, too
+        shortening.truncate(self, self._parts, offset)
 
     # --- the end
 
@@ -634,22 +424,10 @@ class Log:
         """
         try:
             self._parts.durability.check_writable()
-            self._settle()
+            self._appending.settle()
+            self._parts.durability.run_all()
         finally:
             self.release()
-
-    def _settle(self) -> None:
-        active = self._segments.active
-        try:
-            if len(self.producers) or self._parts.snapshots.offsets:
-                self._parts.durability.names_changed |= self._parts.snapshots.write(self.producers, self.log_end_offset)
-            if active.size_bytes:
-                active.complete_indexes()
-        except OSError as error:
-            raise self._parts.durability.refusal(error) from error
-        if active.unsynced or active.indexes_unsynced:
-            self._parts.durability.sealed(active)
-        self._parts.durability.run_all()
 
     def release(self) -> None:
         """Let go of the files as they are; nothing more is written. For a log that is being deleted, or a failure."""

@@ -7,8 +7,8 @@ All of it may run in any thread.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple, TypeVar
 
 from ..protocol.record_reader import iter_records
 from .batches import Located, Place
@@ -22,6 +22,8 @@ from .txn_index import AbortedTransaction
 # What is in the log was accepted under the broker's own bound, which may have been another then.
 MAX_DECOMPRESSED_BYTES = 2**31 - 1
 NO_TIMESTAMP = -1
+
+T = TypeVar("T")
 
 
 class ReadRequest(NamedTuple):
@@ -103,6 +105,17 @@ def aborted_between(
         if is_all:
             break
     return found
+
+
+def search(segments: Segments, find: Callable[[Sequence[Segment]], T]) -> T | None:
+    """What `find` finds; again, when segments went meanwhile, among those that are there then. None: the log is gone."""
+    while True:
+        run = segments.all
+        try:
+            return find(run)
+        except FileClosed:
+            if segments.all is run:
+                return None
 
 
 def first_at_or_after(segments: Iterable[Segment], timestamp_ms: int, from_offset: int) -> TimestampOffset | None:

@@ -20,6 +20,7 @@ from .wire import batch as make_batch
 MAX_WAIT_MS = 500
 PARTITION_MAX_BYTES = 1 << 20
 RECORDS_A_ROUND = 10
+PATIENCE_S = 20.0
 
 
 def fetch_frame(topic: UUID, partition: int, offset: int, *, max_wait_ms: int = MAX_WAIT_MS) -> bytes:
@@ -79,6 +80,8 @@ def _await_all(selector: selectors.BaseSelector, readers: int, request: bytes, s
     """Until each reader has records; one whose wait ended before they came asks again."""
     missing = readers
     while missing:
+        if time.perf_counter() - sent > PATIENCE_S:
+            raise TimeoutError(f"{missing} of {readers} readers were not given what was produced")
         for key, _ in selector.select(1.0):
             connection: Connection = key.data
             connection.fill()

@@ -38,7 +38,7 @@ from .consumer_settings import ConsumerSettings
 from .core import ConsumerCore, want_topics
 from .fetched_batch import FetchedBatch
 from .listener import RebalanceListener
-from .offset_requests import OffsetAndMetadata, OffsetAndTimestamp
+from .offset_requests import Committer, OffsetAndMetadata, OffsetAndTimestamp
 from .offset_reset import EARLIEST, LATEST, OffsetReset
 from .partition_state import PartitionState
 from .record import ConsumerRecord, K, V
@@ -374,6 +374,11 @@ class Consumer(Generic[K, V]):
         """
         self._need_group()
         await self._running.commit(offsets)
+
+    def group_metadata(self) -> Committer:
+        """In whose name the offsets are committed just now, for a producer's `send_offsets_to_transaction`."""
+        self._need_group()
+        return self._running.committer()
 
     def commit_soon(self, offsets: Commitable = None) -> asyncio.Task[None]:
         """The same without waiting; commits keep their order.  Await the task, or look into it, for the outcome."""

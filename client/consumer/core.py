@@ -62,7 +62,7 @@ class ConsumerCore:
         self.clock = PollClock(settings.max_poll_interval_ms, asyncio.get_running_loop().time())
         self.offsets = Offsets(
             cluster,
-            self._committer,
+            self.committer,
             tells_member=settings.group_protocol == CONSUMER,
             committed_only=settings.committed_only,
             random=random,
@@ -204,7 +204,7 @@ class ConsumerCore:
         topic = self._cluster.metadata.topics.get(name)
         return None if topic is None or topic.id == NO_ID else topic.id
 
-    def _committer(self) -> Committer:
+    def committer(self) -> Committer:
         """A member of the group, or somebody from outside where partitions are assigned by hand."""
         group_id = self._settings.group_id or ""
         if self._group is None or not self._subscription.uses_group:

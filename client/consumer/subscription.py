@@ -19,8 +19,6 @@ from ..admin.values import TopicPartition
 from .listener import RebalanceListener
 from .partition_state import Needs, PartitionState
 
-MAX_NAME = 249
-
 
 class Mode(Enum):
     """How partitions come to be assigned."""

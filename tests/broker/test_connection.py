@@ -43,6 +43,15 @@ class FakeService:
         reply.complete([b"<" + body + b">"])
 
 
+class AnswersTheFirstWithTheLast(FakeService):
+    """Has as many replies pending as may be, and completes the first of them while it begins the last."""
+
+    def serve(self, connection: Connection, frame: memoryview, reply: Reply) -> None:
+        super().serve(connection, frame, reply)
+        if len(self.begun) == MAX_PENDING_REPLIES:
+            self.answer(0)
+
+
 class Peer:
     """A client at the other end of a memory transport."""
 
@@ -140,6 +149,18 @@ async def test_the_number_of_pending_replies_is_bounded() -> None:
     assert len(service.begun) == MAX_PENDING_REPLIES
     assert not peer.transport.reading
     service.answer(0)
+    await settled()
+    assert len(service.begun) == MAX_PENDING_REPLIES + 1
+
+
+@on_a_loop
+async def test_nothing_is_received_while_whole_requests_wait_to_begin_again() -> None:
+    service = AnswersTheFirstWithTheLast(max_frame_bytes=1000)
+    service.overlapping = True
+    peer = Peer(service)
+    peer.sends(framed(b"x") * (MAX_PENDING_REPLIES + 2000))
+    assert len(service.begun) == MAX_PENDING_REPLIES
+    assert not peer.transport.reading, "what has come may fill the memory it lies in"
     await settled()
     assert len(service.begun) == MAX_PENDING_REPLIES + 1
 

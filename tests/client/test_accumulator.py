@@ -222,6 +222,21 @@ def test_a_broker_that_asks_to_be_left_alone_is() -> None:
     assert len(core.drain(13, lambda _: True)) == 1
 
 
+def test_what_is_sent_again_goes_alone_so_that_the_broker_still_remembers_it() -> None:
+    core, lane = settled_core()
+    add(core, lane, b"a" * 150)
+    (request,) = core.drain(0, lambda _: True)
+    core.lost(request, "gone", 0)
+    for _ in range(3):
+        add(core, lane, b"b" * 150)
+
+    (again,) = core.drain(10, lambda _: True)
+    assert again.batches[0][1].attempts == 2
+    assert core.drain(10, lambda _: True) == []
+    core.answered(again, {("t", 0): ProduceAnswer(0, ErrorCode.NONE, 1)}, 0, 10)
+    assert len(core.drain(10, lambda _: True)) == 3
+
+
 def test_a_batch_that_is_refused_for_good_leaves_a_gap_that_a_new_epoch_closes() -> None:
     core, lane = settled_core()
     log = ModelPartition(1)

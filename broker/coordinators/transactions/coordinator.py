@@ -259,6 +259,7 @@ class TransactionCoordinator:
             end=end,
             when_prepared=partial(_when_durable, shard, end_offset),
             complete=partial(self._complete, shard, transaction),
+            done=self._loop.create_future(),
         )
         self._endings[transaction.transactional_id] = ending
         ending.go_on()

@@ -71,9 +71,10 @@ class Ending:
         end: TransactionEnd,
         when_prepared: Callable[[Told], None],
         complete: Callable[[], None],
+        done: asyncio.Future[None],
     ) -> None:
         self.transaction = transaction
-        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.done = done
         self._markers = markers
         self._end = end
         self._when_prepared = when_prepared
