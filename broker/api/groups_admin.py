@@ -6,9 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from ...protocol.apis import ApiKey
+from ...protocol.consumer_protocol import PROTOCOL_TYPE
 from ...protocol.errors import ErrorCode, KafkaError
 from ...protocol.messages import Message
-from ..coordinators.consumer_groups.classic_picture import CONSUMER_PROTOCOL
 from ..coordinators.consumer_groups.group import ConsumerGroup
 from ..coordinators.coordinator import GroupCoordinator
 from ..coordinators.group import Group, GroupState, Member
@@ -127,7 +127,7 @@ def _listed(group: Group) -> Message:
 def _listed_consumers(group: ConsumerGroup) -> Message:
     return Message(
         group_id=group.group_id,
-        protocol_type=CONSUMER_PROTOCOL,
+        protocol_type=PROTOCOL_TYPE,
         group_state=group.state.value,
         group_type=CONSUMER,
     )

@@ -26,6 +26,7 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
+from ....protocol.consumer_protocol import PROTOCOL_TYPE
 from ....protocol.errors import ErrorCode, KafkaError
 from ....protocol.messages import Message
 from ...catalog import Catalog, CatalogListener, Topic
@@ -35,7 +36,6 @@ from ..group_records import GroupRecord, GroupRemoved
 from ..groups_machine import GroupShard
 from ..turn import TimerKey
 from .classic_members import ClassicJoin, ClassicSync, heartbeat_classic, join_classic, sync_classic
-from .classic_picture import CONSUMER_PROTOCOL
 from .conversions import live_group, picture_of, stored_group
 from .decision import Decision, TimerChange, TimerKind
 from .group import ConsumerGroup
@@ -178,7 +178,7 @@ class ConsumerGroups(CatalogListener):
         return Message(
             error_code=ErrorCode.NONE,
             generation_id=joined.generation,
-            protocol_type=CONSUMER_PROTOCOL,
+            protocol_type=PROTOCOL_TYPE,
             protocol_name=joined.protocol_name,
             leader="",
             skip_assignment=False,
