@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 from uuid import UUID
@@ -18,7 +17,7 @@ from uuid import UUID
 import pytest
 from hypothesis import note, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import initialize, precondition, rule
 from ottla.protocol.records import read_header
 from ottla.storage.config import LogConfig
 from ottla.storage.directory import LogDirectory
@@ -27,7 +26,7 @@ from ottla.storage.directory_names import TopicPartition
 from ottla.storage.log import Log
 from support.batches import batch
 from support.log_content import read_batches
-from support.power_cut import PowerCutFiles, PowerLost
+from support.power_machine import RANDOMS, OnPower
 
 HEAVY = os.environ.get("OTTLA_HEAVY") == "1"
 EXAMPLES = int(os.environ.get("OTTLA_EXAMPLES", "2000")) if HEAVY else 50
@@ -35,7 +34,6 @@ CONFIG = LogConfig(segment_bytes=500, index_interval_bytes=100, file_delete_dela
 # Few names, so that they come back.
 TOPICS = st.sampled_from(["a", "a-0"])
 PARTITION_SETS = st.sets(st.integers(0, 1), min_size=1).map(sorted)
-RANDOMS = st.randoms(use_true_random=False)
 
 
 @dataclass(slots=True)
@@ -50,16 +48,16 @@ class Known:
     certain: bool = True  # False while its creation or deletion may have happened or not
 
 
-class DirectoryUnderPowerCut(RuleBasedStateMachine):
+class DirectoryUnderPowerCut(OnPower):
     """The directory, the disk below it, and what is known of its logs."""
+
+    most_changes = 25
 
     def __init__(self) -> None:
         super().__init__()
-        self.files = PowerCutFiles()
         self.ids = itertools.count(1)
         self.now_ms = 1_000
         self.known: dict[TopicPartition, Known] = {}
-        self.has_power = True
         self.was_closed = False
         self.checkpoint: tuple[Checkpoint, list[tuple[Known, int]]] | None = None
 
@@ -79,13 +77,6 @@ class DirectoryUnderPowerCut(RuleBasedStateMachine):
             new_id=lambda: UUID(int=next(self.ids)),
             now_ms=self.now_ms,
         )
-
-    def powered(self, use: Callable[[], None]) -> bool:
-        try:
-            use()
-        except PowerLost:
-            self.has_power = False
-        return self.has_power
 
     # --- what a broker does
 
@@ -165,16 +156,6 @@ class DirectoryUnderPowerCut(RuleBasedStateMachine):
         self.powered(lambda: self.directory.sweep(self.now_ms) and None)
 
     # --- what goes wrong
-
-    @precondition(lambda self: self.has_power)
-    @rule(changes=st.integers(1, 25))
-    def let_the_power_go_soon(self, changes: int) -> None:
-        self.files.cut_after(changes)
-
-    @rule(randomness=RANDOMS)
-    def cut_power(self, randomness: Random) -> None:
-        self.files = self.files.cut(randomness)
-        self.recover()
 
     @precondition(lambda self: self.has_power)
     @rule()

@@ -13,15 +13,13 @@ When only the process dies, everything that was appended is there. OTTLA_HEAVY=1
 
 from __future__ import annotations
 
-import errno
 import os
-from collections.abc import Callable
 from random import Random
 
 import pytest
 from hypothesis import note, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import initialize, invariant, precondition, rule
 from ottla.protocol.errors import KafkaError
 from ottla.protocol.records import iter_headers, read_header
 from ottla.storage.check import Severity, check_partition
@@ -31,23 +29,24 @@ from ottla.storage.flush import Flush
 from ottla.storage.log import Log
 from support.batches import batch
 from support.log_content import read_batches
-from support.power_cut import PowerCutFiles, PowerLost
+from support.power_machine import RANDOMS, OnDisk
 
 HEAVY = os.environ.get("OTTLA_HEAVY") == "1"
 FOLDER = "/data/t-0"
 CONFIG = LogConfig(
     segment_bytes=700, index_interval_bytes=100, retention_ms=-1, file_delete_delay_ms=10, segment_ms=10**9
 )
-RANDOMS = st.randoms(use_true_random=False)
 PRODUCER_ID = 5
 
 
-class LogUnderPowerCut(RuleBasedStateMachine):
+class LogUnderPowerCut(OnDisk):
     """The log, the disk below it, and a plain list of what was appended."""
+
+    most_changes = 12
+    most_room_bytes = 300
 
     def __init__(self) -> None:
         super().__init__()
-        self.files = PowerCutFiles()
         self.files.make_directory(FOLDER)
         self.files.sync_directory("/data")
         self.files.sync_directory("/")
@@ -61,9 +60,7 @@ class LogUnderPowerCut(RuleBasedStateMachine):
         self.sequence = 0
         self.epoch = 0
         self.flush: Flush | None = None
-        self.has_power = True
         self.sync_will_fail = False
-        self.disk_is_full = False
 
     @initialize()
     def begin(self) -> None:
@@ -80,14 +77,6 @@ class LogUnderPowerCut(RuleBasedStateMachine):
             recovery_point=self.checkpointed_point,
             log_start_offset=self.checkpointed_start,
         )
-
-    def powered(self, use: Callable[[], None]) -> bool:
-        """Do something during which the power may go; False when it went."""
-        try:
-            use()
-        except PowerLost:
-            self.has_power = False
-        return self.has_power
 
     # --- what a broker does
 
@@ -256,32 +245,10 @@ class LogUnderPowerCut(RuleBasedStateMachine):
     # --- what goes wrong
 
     @precondition(lambda self: self.has_power)
-    @rule(changes=st.integers(1, 12))
-    def let_the_power_go_soon(self, changes: int) -> None:
-        self.files.cut_after(changes)
-
-    @precondition(lambda self: self.has_power)
-    @rule(room_bytes=st.integers(0, 300), error_number=st.sampled_from([errno.ENOSPC, errno.EDQUOT, errno.EFBIG]))
-    def fill_disk(self, room_bytes: int, error_number: int) -> None:
-        self.files.fill_disk(room_bytes, error_number)
-        self.disk_is_full = True
-
-    @precondition(lambda self: self.has_power and self.disk_is_full)
-    @rule()
-    def free_disk(self) -> None:
-        self.files.free_disk()
-        self.disk_is_full = False
-
-    @precondition(lambda self: self.has_power)
     @rule(randomness=RANDOMS)
     def let_a_sync_fail(self, randomness: Random) -> None:
         self.files.fail_next_sync(randomness)
         self.sync_will_fail = True
-
-    @rule(randomness=RANDOMS)
-    def cut_power(self, randomness: Random) -> None:
-        self.files = self.files.cut(randomness)
-        self.recover()
 
     @precondition(lambda self: self.has_power)
     @rule()

@@ -16,12 +16,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from random import Random
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import invariant, precondition, rule
 from ottla.protocol.errors import KafkaError
 from ottla.protocol.record_reader import EndTxnMarker
 from ottla.protocol.records import BatchBuilder, ControlType, iter_headers, iter_records, read_end_txn_marker
@@ -29,11 +28,11 @@ from ottla.storage.check import check_partition
 from ottla.storage.config import LogConfig
 from ottla.storage.log import Log, TransactionEnd
 from support.power_cut import PowerCutFiles, PowerLost
+from support.power_machine import OnDisk
 
 HEAVY = os.environ.get("OTTLA_HEAVY") == "1"
 FOLDER = "/data/t-0"
 CONFIG = LogConfig(segment_bytes=500, index_interval_bytes=100, retention_ms=-1, segment_ms=10**9)
-RANDOMS = st.randoms(use_true_random=False)
 PRODUCERS = st.integers(1, 3)
 
 
@@ -48,8 +47,11 @@ class Written:
     marker: ControlType | None = None
 
 
-class Transactions(RuleBasedStateMachine):
+class Transactions(OnDisk):
     """The log and the list."""
+
+    most_changes = 12
+    most_room_bytes = 200
 
     def __init__(self) -> None:
         super().__init__()
@@ -120,13 +122,6 @@ class Transactions(RuleBasedStateMachine):
 
     # --- what the broker and the world do
 
-    def powered(self, use: Callable[[], object]) -> bool:
-        try:
-            use()
-        except PowerLost:
-            self.has_power = False
-        return self.has_power
-
     @precondition(lambda self: self.has_power and not self.disk_is_full)
     @rule(checkpoint=st.booleans())
     def flush(self, checkpoint: bool) -> None:
@@ -153,28 +148,6 @@ class Transactions(RuleBasedStateMachine):
 
     def forget_behind(self, end_offset: int) -> None:
         self.written = [each for each in self.written if each.last < end_offset]
-
-    @precondition(lambda self: self.has_power)
-    @rule(changes=st.integers(1, 12))
-    def let_the_power_go_soon(self, changes: int) -> None:
-        self.files.cut_after(changes)
-
-    @precondition(lambda self: self.has_power)
-    @rule(room_bytes=st.integers(0, 200))
-    def fill_disk(self, room_bytes: int) -> None:
-        self.files.fill_disk(room_bytes)
-        self.disk_is_full = True
-
-    @precondition(lambda self: self.has_power and self.disk_is_full)
-    @rule()
-    def free_disk(self) -> None:
-        self.files.free_disk()
-        self.disk_is_full = False
-
-    @rule(randomness=RANDOMS)
-    def cut_power(self, randomness: Random) -> None:
-        self.files = self.files.cut(randomness)
-        self.recover()
 
     @precondition(lambda self: self.has_power)
     @rule(full=st.booleans())

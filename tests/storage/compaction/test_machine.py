@@ -19,14 +19,13 @@ Whatever happens:
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from random import Random
 from typing import NamedTuple
 
 import pytest
 from hypothesis import note, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import initialize, invariant, precondition, rule
 from ottla.protocol.errors import KafkaError
 from ottla.protocol.records import BatchBuilder, Codec, ControlType, EndTxnMarker
 from ottla.storage.check import Severity, check_partition
@@ -36,7 +35,7 @@ from ottla.storage.flush import Flush
 from ottla.storage.log import Log, TransactionEnd
 from support.compacting import LIMITS, NoHurry, compact, records, records_of
 from support.log_content import read_batches
-from support.power_cut import PowerCutFiles, PowerLost
+from support.power_machine import RANDOMS, OnDisk
 
 HEAVY = os.environ.get("OTTLA_HEAVY") == "1"
 FOLDER = "/data/t-0"
@@ -49,7 +48,6 @@ CONFIG = LogConfig(
     delete_retention_ms=RETENTION_MS,
     cleanup_policy=frozenset({"compact"}),
 )
-RANDOMS = st.randoms(use_true_random=False)
 IDEMPOTENT = 5
 TRANSACTIONAL = (7, 8)
 KEYS = [b"a", b"b", b"c", b"d", b"e" * 40]
@@ -87,12 +85,14 @@ class OneChange(NoHurry):
             raise CompactionAborted
 
 
-class CompactedLog(RuleBasedStateMachine):
+class CompactedLog(OnDisk):
     """The log, the disk below it, and the list."""
+
+    most_changes = 25
+    most_room_bytes = 400
 
     def __init__(self) -> None:
         super().__init__()
-        self.files = PowerCutFiles()
         self.files.make_directory(FOLDER)
         self.files.sync_directory("/data")
         self.files.sync_directory("/")
@@ -104,8 +104,7 @@ class CompactedLog(RuleBasedStateMachine):
         self.checkpointed_clean: int | None = None
         self.sequences: dict[int, int] = {}
         self.value = 0
-        self.has_power = True
-        self.disk_is_full = self.sync_will_fail = False
+        self.sync_will_fail = False
 
     @initialize()
     def begin(self) -> None:
@@ -121,14 +120,6 @@ class CompactedLog(RuleBasedStateMachine):
             recovery_point=self.checkpointed_point,
             cleaned_to=self.checkpointed_clean,
         )
-
-    def powered(self, use: Callable[[], object]) -> bool:
-        """Do something during which the power may go; False when it went."""
-        try:
-            use()
-        except PowerLost:
-            self.has_power = False
-        return self.has_power
 
     # --- what a broker does
 
@@ -277,32 +268,10 @@ class CompactedLog(RuleBasedStateMachine):
     # --- what goes wrong
 
     @precondition(lambda self: self.has_power)
-    @rule(changes=st.integers(1, 25))
-    def let_the_power_go_soon(self, changes: int) -> None:
-        self.files.cut_after(changes)
-
-    @precondition(lambda self: self.has_power)
-    @rule(room_bytes=st.integers(0, 400))
-    def fill_disk(self, room_bytes: int) -> None:
-        self.files.fill_disk(room_bytes)
-        self.disk_is_full = True
-
-    @precondition(lambda self: self.has_power and self.disk_is_full)
-    @rule()
-    def free_disk(self) -> None:
-        self.files.free_disk()
-        self.disk_is_full = False
-
-    @precondition(lambda self: self.has_power)
     @rule(randomness=RANDOMS)
     def let_a_sync_fail(self, randomness: Random) -> None:
         self.files.fail_next_sync(randomness)
         self.sync_will_fail = True
-
-    @rule(randomness=RANDOMS)
-    def cut_power(self, randomness: Random) -> None:
-        self.files = self.files.cut(randomness)
-        self.recover()
 
     @precondition(lambda self: self.has_power)
     @rule()
