@@ -10,9 +10,10 @@ from ...protocol.consumer_protocol import PROTOCOL_TYPE
 from ...protocol.errors import ErrorCode, KafkaError
 from ...protocol.messages import Message
 from ..coordinators.consumer_groups.group import ConsumerGroup
-from ..coordinators.coordinator import GroupCoordinator, refusal_of
+from ..coordinators.coordinator import GroupCoordinator
 from ..coordinators.group import Group, GroupState, Member
 from ..coordinators.offsets import check_delete_group
+from ..coordinators.refusals import refusal_of
 from .context import Handler, RequestContext
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def list_groups(broker: Broker, context: RequestContext, request: Message) -> Me
     types = {each.strip().lower() for each in request.types_filter}
     if broker.groups.runtime.is_loading:
         return Message(error_code=ErrorCode.COORDINATOR_LOAD_IN_PROGRESS, groups=[])
-    everything = [_listed(group) for group in broker.groups.groups]
+    everything = [_listed(group) for group in broker.groups.classic]
     everything += [_listed_consumers(group) for group in broker.groups.consumers.groups]
     listed = [
         each
