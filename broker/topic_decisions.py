@@ -19,7 +19,7 @@ from ..protocol.errors import ErrorCode, KafkaError
 from .catalog import Catalog, Topic
 from .catalog_records import CatalogRecord, PartitionsAdded, PartitionState, TopicCreated
 from .placement import check_assignment, led_by_first, place_partitions
-from .topic_names import CLUSTER_METADATA, JOURNAL_PREFIX, is_reserved, why_invalid
+from .topic_names import CLUSTER_METADATA, JOURNAL_PREFIX, is_internal, is_reserved, why_invalid
 
 MAX_PARTITIONS_PER_REQUEST = 10_000
 MAX_CHANGES_PER_REQUEST = 10_000
@@ -268,6 +268,14 @@ def _add_partitions(
         raise KafkaError(
             ErrorCode.INVALID_PARTITIONS,
             f"The topic {more.name} currently has {present} partition(s); {more.count} would not be an increase.",
+        )
+    if is_internal(more.name):
+        # Kafka adds them. From its next start on the keys are looked for in other partitions, and found in none: every
+        # group whose partition changed begins without its offsets. What nobody can want is refused.
+        raise KafkaError(
+            ErrorCode.INVALID_PARTITIONS,
+            f"The number of partitions of {more.name} cannot be changed: its {present} partition(s) hold what would be "
+            "looked for in others at the next start.",
         )
     added = more.count - present
     if more.assignments is not None and len(more.assignments) != added:

@@ -24,6 +24,7 @@ from .errors import MalformedMessage
 from .primitives import INT16, INT32, Frame, pack_classic_string, read_classic_count, read_classic_string
 
 PROTOCOL_TYPE = "consumer"
+"""Of classic groups of consumers; Kafka Connect has another, and its own metadata."""
 HIGHEST_VERSION = 3
 NO_GENERATION = -1
 
@@ -89,6 +90,26 @@ def decode_subscription(data: Frame) -> Subscription:
 def encode_assignment(assignment: Assignment, version: int = HIGHEST_VERSION) -> bytes:
     """In any version, which changes nothing but the number."""
     return INT16.pack(version) + pack_partitions(assignment.partitions) + pack_user_data(assignment.user_data)
+
+
+def decode_topics(data: Frame) -> tuple[str, ...]:
+    """The topics of a subscription, which all versions have alike; MalformedMessage up to the user data behind them."""
+    try:
+        _, position = _version(data)
+        topics, position = _read_topics(data, position)
+        _read_user_data(data, position)
+    except (struct.error, IndexError):
+        raise MalformedMessage(f"a subscription is cut short at {len(data)} bytes") from None
+    return topics
+
+
+def version_of(data: Frame) -> int:
+    """The version that a subscription or an assignment is read as; MalformedMessage as when it is read."""
+    try:
+        version, _ = _version(data)
+    except struct.error:
+        raise MalformedMessage(f"{len(data)} bytes have no version") from None
+    return min(version, HIGHEST_VERSION)
 
 
 def decode_assignment(data: Frame) -> Assignment:

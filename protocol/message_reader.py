@@ -204,7 +204,8 @@ class _ReaderCompiler:
             return self._struct(inner)
         self._flush()
         value = self._source.name("v")
-        with self._source.block("if b[p] > 127:"):  # KIP-893: a negative byte is null
+        # KIP-893: a negative byte is null. In a tagged field it is 0, and 1 is in front of a struct.
+        with self._source.block("if b[p] > 127:" if field.tag is None else "if not b[p]:"):
             self._source.line(f"{value} = None; p += 1")
         with self._source.block("else:"):
             self._source.line("p += 1")

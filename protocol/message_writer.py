@@ -148,7 +148,8 @@ class _WriterCompiler:
             self._struct(inner, message)
             return
         self._flush()
-        self._source.line(f"if {message} is None: out.append(255)")  # KIP-893
+        null = 255 if field.tag is None else 0  # KIP-893; see the reader
+        self._source.line(f"if {message} is None: out.append({null})")
         with self._source.block("else:"):
             self._source.line("out.append(1)")
             self._struct(inner, message)

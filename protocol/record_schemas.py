@@ -1,7 +1,7 @@
 """Records of Kafka's internal topics: their keys and values as messages, by schemas that are written down here.
 
-kio has the schemas of what goes over the network only, so those of `__consumer_offsets` and `__transaction_state` are
-declared where they are used, in a form close to Kafka's own (its `*Key.json` and `*Value.json` files):
+kio has the schemas of what goes over the network only, so those of `__consumer_offsets` are declared where they are used, in a
+form close to Kafka's own (its `*Key.json` and `*Value.json` files):
 
     VALUE = RecordSchema("OffsetCommitValue", [
         field("offset", "int64"),
@@ -38,7 +38,7 @@ _KINDS = {"string": Kind.STRING, "bytes": Kind.BYTES, "uuid": Kind.UUID}
 
 @dataclass(frozen=True, slots=True)
 class RecordField:
-    """A field in the versions from `since` to `until`; made by `field` and `structs`."""
+    """A field in the versions from `since` to `until`; made by `field`, `structs` and `single_struct`."""
 
     field: Field
     fields: tuple[RecordField, ...]
@@ -79,6 +79,14 @@ def structs(
     return RecordField(made, tuple(fields), since, until)
 
 
+def single_struct(
+    name: str, fields: Sequence[RecordField], *, is_nullable: bool = False, tag: int | None = None
+) -> RecordField:
+    """A struct, whose default is all its fields at theirs; so too one that is nullable, where null is written."""
+    made = Field(name, Kind.STRUCT, "", False, is_nullable, tag, (), None)
+    return RecordField(made, tuple(fields), 0, FOREVER)
+
+
 class RecordSchema:
     """All versions of one key or value."""
 
@@ -104,6 +112,8 @@ class RecordSchema:
             message, end = read(data, _VERSION.size, len(data))
         except (struct.error, IndexError):
             raise MalformedMessage(f"{self.name} is cut short at {len(data)} bytes") from None
+        except MalformedMessage as error:
+            raise MalformedMessage(f"{self.name}: {error}") from None
         if end != len(data):
             raise MalformedMessage(f"{len(data) - end} bytes are left behind {self.name}")
         assert isinstance(message, Message)
@@ -145,4 +155,5 @@ def _field(declared: RecordField, version: int, *, is_flexible: bool) -> Field:
         return declared.field
     plain = declared.field
     inner = _struct(plain.name, declared.fields, version, is_flexible=is_flexible)
-    return Field(plain.name, plain.kind, "", True, plain.is_nullable, plain.tag, plain.default, inner)
+    default = plain.default if plain.is_array else inner
+    return Field(plain.name, plain.kind, "", plain.is_array, plain.is_nullable, plain.tag, default, inner)

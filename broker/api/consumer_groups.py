@@ -16,7 +16,7 @@ from ..coordinators.consumer_groups.member import JOINING_EPOCH, NO_TARGET, Cons
 from ..coordinators.consumer_groups.membership import check_name
 from ..coordinators.consumer_groups.shell import new_member_id
 from ..coordinators.consumer_groups.topic_image import TopicImage
-from ..coordinators.coordinator import refusal_of
+from ..coordinators.refusals import refusal_of
 from ..features import GROUP_VERSION, finalized_level
 from .context import Handler, RequestContext
 from .group_membership import client_host

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from ...protocol.apis import ApiKey
 from ...protocol.errors import ErrorCode, KafkaError
 from ...protocol.messages import Message
-from ..coordinators.coordinator import GroupCoordinator, refusal_of
+from ..coordinators.coordinator import GroupCoordinator
 from ..coordinators.joining import Join
+from ..coordinators.refusals import refusal_of
 from ..coordinators.turn import join_refused, sync_refused
 from .context import Handler, RequestContext
 

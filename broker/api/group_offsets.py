@@ -17,10 +17,11 @@ from ..catalog import Topic
 from ..coordinators.consumer_groups.group import ConsumerGroup
 from ..coordinators.consumer_groups.offset_checks import check_commit as check_commit_of_consumers
 from ..coordinators.consumer_groups.offset_checks import check_fetch
-from ..coordinators.coordinator import GroupCoordinator, refusal_of
+from ..coordinators.coordinator import GroupCoordinator
 from ..coordinators.group import GroupState
 from ..coordinators.group_records import NEVER_MS, Committed, OffsetCommitted
 from ..coordinators.offsets import check_commit, check_delete_offsets, present
+from ..coordinators.refusals import refusal_of
 from .context import Handler, RequestContext
 
 if TYPE_CHECKING:

@@ -6,13 +6,14 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from ...protocol.apis import ApiKey
+from ...protocol.consumer_protocol import PROTOCOL_TYPE
 from ...protocol.errors import ErrorCode, KafkaError
 from ...protocol.messages import Message
-from ..coordinators.consumer_groups.classic_picture import CONSUMER_PROTOCOL
 from ..coordinators.consumer_groups.group import ConsumerGroup
-from ..coordinators.coordinator import GroupCoordinator, refusal_of
+from ..coordinators.coordinator import GroupCoordinator
 from ..coordinators.group import Group, GroupState, Member
 from ..coordinators.offsets import check_delete_group
+from ..coordinators.refusals import refusal_of
 from .context import Handler, RequestContext
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def list_groups(broker: Broker, context: RequestContext, request: Message) -> Me
     types = {each.strip().lower() for each in request.types_filter}
     if broker.groups.runtime.is_loading:
         return Message(error_code=ErrorCode.COORDINATOR_LOAD_IN_PROGRESS, groups=[])
-    everything = [_listed(group) for group in broker.groups.groups]
+    everything = [_listed(group) for group in broker.groups.classic]
     everything += [_listed_consumers(group) for group in broker.groups.consumers.groups]
     listed = [
         each
@@ -126,7 +127,7 @@ def _listed(group: Group) -> Message:
 def _listed_consumers(group: ConsumerGroup) -> Message:
     return Message(
         group_id=group.group_id,
-        protocol_type=CONSUMER_PROTOCOL,
+        protocol_type=PROTOCOL_TYPE,
         group_state=group.state.value,
         group_type=CONSUMER,
     )

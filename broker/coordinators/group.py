@@ -39,8 +39,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from ...protocol.consumer_protocol import PROTOCOL_TYPE, decode_topics
+from ...protocol.errors import MalformedMessage
 from .group_records import GroupStored, StoredMember
-from .subscriptions import CONSUMER_PROTOCOL, subscribed_topics_of
 
 Protocols = tuple[tuple[str, bytes], ...]
 """The protocols (assignors) a member offers, the one it likes best first, each with its metadata."""
@@ -206,7 +207,7 @@ class Group:
 
     @property
     def is_consumer_group(self) -> bool:
-        return self.protocol_type == CONSUMER_PROTOCOL
+        return self.protocol_type == PROTOCOL_TYPE
 
     @property
     def all_have_joined(self) -> bool:
@@ -344,15 +345,23 @@ class Group:
         self.change_state(GroupState.COMPLETING if self.members else GroupState.EMPTY, now_ms)
 
     def note_subscriptions(self) -> None:
-        """Read from the members' metadata which topics they consume."""
+        """Read from the members' metadata which topics they consume; None when one of them cannot be read.
+
+        The coordinator looks no further into it: offsets of a topic that somebody still reads may not be dropped.
+        """
         if not self.is_consumer_group:
             self.subscribed_topics = None
         elif not self.members:
             self.subscribed_topics = frozenset()
         else:
-            self.subscribed_topics = subscribed_topics_of(
-                each.metadata(self.protocol_name) for each in self.members.values()
-            )
+            self.subscribed_topics = self._read_topics()
+
+    def _read_topics(self) -> frozenset[str] | None:
+        try:
+            metadata = [each.metadata(self.protocol_name) for each in self.members.values()]
+            return frozenset(topic for each in metadata for topic in decode_topics(each))
+        except MalformedMessage:
+            return None
 
     def _uncount(self, member: Member) -> None:
         for name, _ in member.protocols:

@@ -5,7 +5,7 @@
     kind 1  group, topic, partition                             written as version 4, or as 1 when it expires by itself
          0  the same, by older releases
     kind 2  group                                               written as version 3
-    3 to 8, 16  groups of the new protocol (consumer_groups.records)
+    3 to 8, 16  groups of the new protocol (consumer_groups.record_format)
     others  unknown ones stay in the log and are passed over
 
 Every version that Kafka reads is read. Nearly all records are committed offsets in the one form that is written, and a start
@@ -22,7 +22,7 @@ from ...protocol.errors import MalformedMessage
 from ...protocol.messages import Message
 from ...protocol.record_schemas import RecordSchema, field, structs, version_of
 from ...protocol.wire import uuid_of
-from .consumer_groups import records as consumer_records
+from .consumer_groups import record_format as consumer_format
 from .group_records import (
     NEVER_MS,
     NO_EPOCH,
@@ -108,7 +108,7 @@ def encode_record(record: GroupRecord) -> tuple[bytes, bytes | None]:
         case GroupRemoved():
             return _group_key(record), None
         case _:
-            return consumer_records.encode_key(record), consumer_records.encode_value(record)
+            return consumer_format.encode_key(record), consumer_format.encode_value(record)
 
 
 def decode_record(key: bytes, value: bytes | None) -> GroupRecord | None:
@@ -126,8 +126,8 @@ def decode_record(key: bytes, value: bytes | None) -> GroupRecord | None:
     if kind == GROUP_KIND:
         _, said = GROUP_KEY.decode(key)
         return GroupRemoved(said.group) if value is None else _stored(said.group, value)
-    if kind in consumer_records.KEY_TYPES:
-        return consumer_records.decode(key, value)
+    if kind in consumer_format.KINDS:
+        return consumer_format.decode(key, value)
     return None
 
 

@@ -7,6 +7,7 @@ from .group_record_format import decode_record, encode_record
 from .group_records import GroupRecord
 from .groups_state import GroupsState
 from .runtime.machine import TransactionalProducer
+from .runtime.shard import Shard
 
 
 class GroupsMachine:
@@ -27,3 +28,6 @@ class GroupsMachine:
 
     def end_transaction(self, producer_id: int, *, committed: bool) -> None:
         self.state.end_transaction(producer_id, committed=committed)
+
+
+GroupShard = Shard[GroupRecord, GroupsMachine]

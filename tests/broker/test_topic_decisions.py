@@ -225,6 +225,17 @@ def test_partitions_are_added_behind_those_that_are_there() -> None:
     assert len(result.topic.partitions) == 3
 
 
+@pytest.mark.parametrize("name", ["__consumer_offsets", "__transaction_state"])
+def test_an_internal_topic_gets_no_more_partitions_for_its_keys_would_be_looked_for_in_them(name: str) -> None:
+    more = [MorePartitions(name, 2), MorePartitions("t", 2)]
+    [record], results = decide_create_partitions(catalog_with(name, "t"), more, cluster=ONE_NODE)
+
+    assert len(record.partitions) == 1
+    assert [each.error_code for each in results] == [ErrorCode.INVALID_PARTITIONS, ErrorCode.NONE]
+    assert results[0].error_message is not None
+    assert results[0].error_message.startswith(f"The number of partitions of {name} cannot be changed")
+
+
 def test_added_partitions_may_be_assigned() -> None:
     [record], _ = add(MorePartitions("t", 3, [[1], [1]]))
     assert [state.replicas for state in record.partitions] == [(1,), (1,)]

@@ -13,8 +13,10 @@ from ottla.protocol.consumer_protocol import (
     by_topic,
     decode_assignment,
     decode_subscription,
+    decode_topics,
     encode_assignment,
     encode_subscription,
+    version_of,
 )
 from ottla.protocol.errors import MalformedMessage
 
@@ -69,15 +71,36 @@ def test_a_newer_version_is_read_as_the_newest_known_and_the_rest_left() -> None
     newer = bytes.fromhex("0009" + GOLDEN[4:]) + b"what comes later"
 
     assert decode_subscription(newer) == decode_subscription(bytes.fromhex(GOLDEN))
+    assert version_of(newer) == 3
+
+
+@pytest.mark.parametrize("version", range(4))
+def test_the_version_is_told_without_reading_the_rest(version: int) -> None:
+    assert version_of(encode_subscription(Subscription(()), version)) == version
+
+
+@pytest.mark.parametrize("data", [b"", b"\0", b"\xff\xff"])
+def test_what_has_no_version_is_refused(data: bytes) -> None:
+    with pytest.raises(MalformedMessage):
+        version_of(data)
 
 
 def test_no_bytes_are_an_empty_assignment() -> None:
     assert decode_assignment(b"") == Assignment({})
 
 
+def test_topics_are_told_whatever_follows_them() -> None:
+    begin = bytes.fromhex(GOLDEN)[: 2 + 4 + 3 + 3 + 4 + 2]
+
+    assert decode_topics(begin) == decode_topics(begin + b"?") == ("a", "b")
+    for cut in range(len(begin)):
+        with pytest.raises(MalformedMessage):
+            decode_topics(begin[:cut])
+
+
 @given(st.binary(max_size=60) | subscriptions.map(encode_subscription).map(lambda data: data[: len(data) * 2 // 3]))
 def test_what_a_member_made_up_is_read_or_refused(data: bytes) -> None:
-    for decode in (decode_subscription, decode_assignment):
+    for decode in (decode_subscription, decode_topics, decode_assignment, version_of):
         with contextlib.suppress(MalformedMessage):
             decode(data)
 

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from ottla.protocol.errors import MalformedMessage
 from ottla.protocol.messages import Message
-from ottla.protocol.record_schemas import RecordSchema, field, structs
+from ottla.protocol.record_schemas import RecordSchema, field, single_struct, structs
 
 VALUE = RecordSchema(
     "Value",
@@ -61,3 +61,26 @@ def test_the_bytes_are_kafka_s() -> None:
 def test_what_is_no_value_is_refused(data: bytes) -> None:
     with pytest.raises(MalformedMessage):
         VALUE.decode(data)
+
+
+@pytest.mark.parametrize(
+    ("part", "data"),
+    [
+        (None, "0000 01 02 01 00"),
+        (Message(size=7), "0000 01 02 06 01 00000007 00"),
+        (Message(size=0), "0000 00"),
+    ],
+)
+def test_a_tagged_struct_that_is_null_is_written_and_one_at_its_defaults_is_not(
+    part: Message | None, data: str
+) -> None:
+    """As Kafka does where a schema gives no default of null."""
+    schema = RecordSchema(
+        "Value",
+        [single_struct("part", [field("size", "int32")], is_nullable=True, tag=2)],
+        versions=range(1),
+        flexible_from=0,
+    )
+
+    assert schema.encode(Message(part=part), version=0) == bytes.fromhex(data)
+    assert schema.decode(bytes.fromhex(data)) == (0, Message(part=part))

@@ -21,19 +21,18 @@ from ottla.broker.coordinators.consumer_groups.classic_members import (
 )
 from ottla.broker.coordinators.consumer_groups.classic_picture import Downgrade
 from ottla.broker.coordinators.consumer_groups.decision import Decision, TimerKind
-from ottla.broker.coordinators.consumer_groups.embedded_protocol import read_assignment
 from ottla.broker.coordinators.consumer_groups.group import ConsumerGroup
 from ottla.broker.coordinators.consumer_groups.heartbeat import Heartbeat, HeartbeatAnswer, heartbeat
 from ottla.broker.coordinators.consumer_groups.leaving import leave, rebalance_expired, session_expired
 from ottla.broker.coordinators.consumer_groups.member import AWAY_EPOCH, LEFT_EPOCH, MemberState
-from ottla.broker.coordinators.consumer_groups.records import decode, encode_key, encode_value
+from ottla.broker.coordinators.consumer_groups.record_format import decode, encode_key, encode_value
 from ottla.broker.coordinators.consumer_groups.regex import resolve
 from ottla.broker.coordinators.consumer_groups.settings import ConsumerGroupSettings, GroupTimes, MigrationPolicy
 from ottla.broker.coordinators.consumer_groups.topic_image import TopicImage, TopicSeen
 from ottla.broker.coordinators.consumer_groups.topic_patterns import resolved
 from ottla.broker.coordinators.timers import Timers
+from ottla.protocol.consumer_protocol import Subscription, by_topic, decode_assignment, encode_subscription
 from ottla.protocol.errors import ErrorCode, KafkaError
-from ottla.protocol.primitives import INT16, INT32
 
 T = TypeVar("T")
 
@@ -271,19 +270,7 @@ def subscription_bytes(
     topics: frozenset[str], owned: frozenset[tuple[str, int]] = frozenset(), version: int = 1
 ) -> bytes:
     """A classic consumer's metadata."""
-
-    def text(value: str) -> bytes:
-        return INT16.pack(len(value)) + value.encode()
-
-    out = INT16.pack(version) + INT32.pack(len(topics)) + b"".join(map(text, sorted(topics))) + INT32.pack(-1)
-    if version >= 1:
-        out += INT32.pack(len(owned))
-        out += b"".join(text(topic) + INT32.pack(1) + INT32.pack(index) for topic, index in sorted(owned))
-    if version >= 2:
-        out += INT32.pack(-1)
-    if version >= 3:
-        out += INT16.pack(-1)
-    return out
+    return encode_subscription(Subscription(tuple(topics), owned=by_topic(owned)), version)
 
 
 @dataclass(slots=True)
@@ -351,7 +338,7 @@ class ClassicConsumer:
         self.epoch, self.next_is = joined.generation, "sync"
 
     def _sync(self) -> None:
-        assignment = read_assignment(self.groups.decide(lambda decision: sync_classic(decision, self._at_epoch())))
+        assignment = decode_assignment(self.groups.decide(lambda decision: sync_classic(decision, self._at_epoch())))
         granted = frozenset(
             (topic, index)
             for name, indexes in assignment.partitions.items()

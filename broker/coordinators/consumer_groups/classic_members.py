@@ -16,19 +16,18 @@ Kafka's methods: `classicGroupJoinToConsumerGroup`, `classicGroupSyncToConsumerG
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from ....protocol.errors import ErrorCode, KafkaError
-from .classic_picture import CONSUMER_PROTOCOL
+from ....protocol import consumer_protocol
+from ....protocol.consumer_protocol import PROTOCOL_TYPE
+from ....protocol.errors import ErrorCode, KafkaError, MalformedMessage
 from .decision import Decision, TimerKind
-from .embedded_protocol import ClassicSubscription, read_subscription, write_assignment
 from .group import NOT_OWNED
 from .heartbeat import advance_epoch, step, write_subscription
 from .member import ClassicMember, ConsumerMember, MemberState, Partitions, Subscription, without_epochs
 from .membership import check_room, joining_member, known_member
-from .migration import by_name, downgrade_by_replacing, may_downgrade_by_replacing
+from .migration import assignment_for, downgrade_by_replacing, may_downgrade_by_replacing
 from .settings import MigrationPolicy
 from .target import Change, MemberTarget, is_time, target_of
 from .topic_patterns import RegexChange, change_regex
@@ -114,14 +113,14 @@ def _check_protocols(decision: Decision, request: ClassicJoin) -> None:
     group = decision.group
     counts = group.classic_protocols
     common = any(counts[name] == group.classic_count for name, _ in request.protocols)
-    if request.protocol_type != CONSUMER_PROTOCOL or not common:
+    if request.protocol_type != PROTOCOL_TYPE or not common:
         raise _inconsistent(f"the protocols of member {request.member_id} are not supported")
 
 
-def _read(request: ClassicJoin) -> ClassicSubscription:
+def _read(request: ClassicJoin) -> consumer_protocol.Subscription:
     try:
-        return read_subscription(request.protocols[0][1])
-    except (struct.error, IndexError, ValueError):
+        return consumer_protocol.decode_subscription(request.protocols[0][1])
+    except MalformedMessage:
         raise _inconsistent("the embedded consumer protocol is malformed") from None
 
 
@@ -132,27 +131,27 @@ def _member(decision: Decision, request: ClassicJoin, member_id: str, *, is_new:
     return known_member(decision.group, member_id, request.instance_id)
 
 
-def _subscription(request: ClassicJoin, said: ClassicSubscription, before: Subscription) -> Subscription:
+def _subscription(request: ClassicJoin, said: consumer_protocol.Subscription, before: Subscription) -> Subscription:
     return replace(
         before,
         instance_id=request.instance_id or before.instance_id,
-        rack_id=said.rack_id or before.rack_id,
+        rack_id=said.rack or before.rack_id,
         client_id=request.client_id,
         client_host=request.client_host,
-        topics=said.topics,
+        topics=frozenset(said.topics),
         regex="",
         rebalance_timeout_ms=request.rebalance_timeout_ms,
         classic=ClassicMember(request.session_timeout_ms, request.protocols),
     )
 
 
-def _by_id(decision: Decision, subscription: ClassicSubscription) -> Partitions:
+def _by_id(decision: Decision, subscription: consumer_protocol.Subscription) -> Partitions:
     """What the member says it owns; a version that cannot say so is of a consumer that gave up everything to join."""
     found: dict[UUID, frozenset[int]] = {}
-    for name, partitions in (subscription.owned or {}).items():
+    for name, partitions in subscription.owned.items():
         topic_id = decision.topics.id_of(name)
         if topic_id is not None:
-            found[topic_id] = partitions
+            found[topic_id] = frozenset(partitions)
     return found
 
 
@@ -180,8 +179,8 @@ def sync_classic(decision: Decision, request: ClassicSync) -> bytes:
         raise _rejoin(decision, member)
     decision.cancel_timer(TimerKind.SYNC, member.member_id)
     decision.start_timer(TimerKind.SESSION, member.member_id, classic.session_timeout_ms)
-    version = read_subscription(classic.protocols[0][1]).version
-    return write_assignment(version, by_name(decision.topics, without_epochs(member.standing.assigned)))
+    owned = without_epochs(member.standing.assigned)
+    return assignment_for(decision.topics, owned, like=classic.protocols[0][1])
 
 
 def heartbeat_classic(decision: Decision, request: ClassicSync) -> ErrorCode:
@@ -219,7 +218,7 @@ def _classic(member: ConsumerMember) -> ClassicMember:
 
 
 def _check_protocol(request: ClassicSync, classic: ClassicMember) -> None:
-    told = ((request.protocol_type, CONSUMER_PROTOCOL), (request.protocol_name, classic.protocols[0][0]))
+    told = ((request.protocol_type, PROTOCOL_TYPE), (request.protocol_name, classic.protocols[0][0]))
     if any(said is not None and said != expected for said, expected in told):
         raise _inconsistent(
             f"{request.protocol_type}, {request.protocol_name} is not what member {request.member_id} joined with"

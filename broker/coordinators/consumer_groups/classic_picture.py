@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-CONSUMER_PROTOCOL = "consumer"
-"""The protocol type of classic groups of consumers; others (Kafka Connect's) are never converted."""
-
 
 @dataclass(frozen=True, slots=True)
 class ClassicMemberPicture:

@@ -15,16 +15,22 @@ methods: `convertToConsumerGroup`, `ConsumerGroup.fromClassicGroup`, `convertToC
 
 from __future__ import annotations
 
-import struct
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from ....protocol.errors import ErrorCode, KafkaError
-from .classic_picture import CONSUMER_PROTOCOL, ClassicGroupPicture, ClassicMemberPicture, Downgrade
+from ....protocol.consumer_protocol import (
+    PROTOCOL_TYPE,
+    Assignment,
+    decode_assignment,
+    decode_subscription,
+    encode_assignment,
+    version_of,
+)
+from ....protocol.errors import ErrorCode, KafkaError, MalformedMessage
+from .classic_picture import ClassicGroupPicture, ClassicMemberPicture, Downgrade
 from .decision import Decision, TimerChange, TimerKind
-from .embedded_protocol import read_assignment, read_subscription, write_assignment
 from .group import ConsumerGroup
 from .member import NO_TARGET, ClassicMember, ConsumerMember, Partitions, Standing, Subscription, with_epoch
 from .records import (
@@ -64,7 +70,7 @@ def upgrade(classic: ClassicGroupPicture, topics: TopicImage, settings: Consumer
         raise _not_upgraded(classic.group_id, why_not)
     try:
         members = [_consumer_member(classic, each, topics) for each in classic.members]
-    except (struct.error, IndexError, ValueError):
+    except MalformedMessage:
         raise _not_upgraded(classic.group_id, "the embedded consumer protocol is malformed") from None
     _check_sole_owners(classic.group_id, members)
     records = _group_records(classic, members, topics)
@@ -78,7 +84,7 @@ def upgrade(classic: ClassicGroupPicture, topics: TopicImage, settings: Consumer
 def _why_not(classic: ClassicGroupPicture, settings: ConsumerGroupSettings) -> str | None:
     if not settings.migration.allows_upgrade:
         return "online upgrade is disabled"
-    if classic.protocol_type != CONSUMER_PROTOCOL:
+    if classic.protocol_type != PROTOCOL_TYPE:
         return "the group does not use the consumer embedded protocol"
     if len(classic.members) > settings.max_size:
         return "the group size exceeds the consumer group maximum size"
@@ -91,25 +97,25 @@ def _not_upgraded(group_id: str, why: str) -> KafkaError:
 
 
 def _consumer_member(classic: ClassicGroupPicture, member: ClassicMemberPicture, topics: TopicImage) -> ConsumerMember:
-    assignment = read_assignment(member.assignment)
+    assignment = decode_assignment(member.assignment)
     if assignment.user_data:
         raise _not_upgraded(
             classic.group_id,
             "an unsupported custom assignor is in use. Please refer to the documentation or switch to a default assignor "
             "before re-attempting the upgrade",
         )
-    subscription = read_subscription(dict(member.protocols)[classic.protocol_name])
-    ids = {topics.id_of(name): partitions for name, partitions in assignment.partitions.items()}
+    subscription = decode_subscription(dict(member.protocols)[classic.protocol_name])
+    ids = {topics.id_of(name): frozenset(indexes) for name, indexes in assignment.partitions.items()}
     owned: Partitions = {topic_id: partitions for topic_id, partitions in ids.items() if topic_id is not None}
     epoch = classic.generation
     return ConsumerMember(
         member.member_id,
         Subscription(
             instance_id=member.instance_id,
-            rack_id=subscription.rack_id,
+            rack_id=subscription.rack or None,
             client_id=member.client_id,
             client_host=member.client_host,
-            topics=subscription.topics,
+            topics=frozenset(subscription.topics),
             rebalance_timeout_ms=member.rebalance_timeout_ms,
             classic=ClassicMember(member.session_timeout_ms, member.protocols),
         ),
@@ -211,7 +217,7 @@ def _classic_picture(
     return ClassicGroupPicture(
         decision.group_id,
         epoch,
-        CONSUMER_PROTOCOL,
+        PROTOCOL_TYPE,
         protocol_name,
         tuple(_classic_member(decision.topics, each, targets[each.member_id], protocol_name) for each in members),
     )
@@ -234,7 +240,6 @@ def _classic_member(
     topics: TopicImage, member: ConsumerMember, target: Partitions, protocol_name: str
 ) -> ClassicMemberPicture:
     classic, subscription = _classic_of(member), member.subscription
-    version = read_subscription(dict(classic.protocols)[protocol_name]).version
     return ClassicMemberPicture(
         member.member_id,
         subscription.instance_id,
@@ -243,14 +248,15 @@ def _classic_member(
         subscription.rebalance_timeout_ms,
         classic.session_timeout_ms,
         classic.protocols,
-        write_assignment(version, by_name(topics, target)),
+        assignment_for(topics, target, like=dict(classic.protocols)[protocol_name]),
     )
 
 
-def by_name(topics: TopicImage, target: Partitions) -> dict[str, frozenset[int]]:
-    """The partitions of topics that exist, by the topics' names."""
-    named = {topics.name_of(topic_id): partitions for topic_id, partitions in target.items()}
-    return {name: partitions for name, partitions in named.items() if name is not None}
+def assignment_for(topics: TopicImage, target: Partitions, *, like: bytes) -> bytes:
+    """What a classic member is told: the partitions of topics that exist, in the version of its subscription `like`."""
+    named = {topics.name_of(topic_id): tuple(sorted(partitions)) for topic_id, partitions in target.items()}
+    assignment = Assignment({name: partitions for name, partitions in named.items() if name is not None})
+    return encode_assignment(assignment, version_of(like))
 
 
 # --- the end of a consumer group

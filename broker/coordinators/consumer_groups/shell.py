@@ -26,15 +26,16 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
+from ....protocol.consumer_protocol import PROTOCOL_TYPE
 from ....protocol.errors import ErrorCode, KafkaError
 from ....protocol.messages import Message
 from ...catalog import Catalog, CatalogListener, Topic
 from ...clock import Clock
 from ..group import Group
 from ..group_records import GroupRecord, GroupRemoved
+from ..groups_machine import GroupShard
 from ..turn import TimerKey
 from .classic_members import ClassicJoin, ClassicSync, heartbeat_classic, join_classic, sync_classic
-from .classic_picture import CONSUMER_PROTOCOL
 from .conversions import live_group, picture_of, stored_group
 from .decision import Decision, TimerChange, TimerKind
 from .group import ConsumerGroup
@@ -49,7 +50,7 @@ from .topic_image import TopicImage, TopicSeen
 from .topic_patterns import resolved
 
 if TYPE_CHECKING:
-    from ..coordinator import GroupCoordinator, GroupShard
+    from ..coordinator import GroupCoordinator
 
 T = TypeVar("T")
 
@@ -177,7 +178,7 @@ class ConsumerGroups(CatalogListener):
         return Message(
             error_code=ErrorCode.NONE,
             generation_id=joined.generation,
-            protocol_type=CONSUMER_PROTOCOL,
+            protocol_type=PROTOCOL_TYPE,
             protocol_name=joined.protocol_name,
             leader="",
             skip_assignment=False,
@@ -220,7 +221,7 @@ class ConsumerGroups(CatalogListener):
             records.append(stored_group(decision.downgrade.classic, decision.now_ms))
         end_offset = shard.write(records)
         if plan.classic is not None:
-            self._coordinator.convert_away(shard, plan.classic)
+            self._coordinator.classic.convert_away(shard, plan.classic)
         self._perform(shard, decision, plan)
         return result, end_offset
 
@@ -230,7 +231,7 @@ class ConsumerGroups(CatalogListener):
         if decision.downgrade is not None:
             group = live_group(decision.downgrade.classic, decision.now_ms)
             log.info("group %s: the consumer group is a classic group again", group.group_id)
-            self._coordinator.take_over(shard, group, decision.downgrade.why)
+            self._coordinator.classic.take_over(shard, group, decision.downgrade.why)
         group_now = shard.machine.state.consumers.get(decision.group_id)
         if group_now is None:
             return

@@ -162,7 +162,7 @@ class CoordinatorRuntime(CatalogListener, Generic[R, M]):
             self._end(KafkaError(ErrorCode.NOT_COORDINATOR, f"the topic {self.topic} has been deleted"))
 
     def _begin(self, topic: Topic) -> None:
-        # The count stays until the next start even if partitions are added, as in Kafka: keys must not move under way.
+        # The count stays, as in Kafka: keys must not move under way. (Nobody adds partitions here: `topic_decisions`.)
         self._generation = _Generation(len(topic.partitions))
         self._load_soon()
 

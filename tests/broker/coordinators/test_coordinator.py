@@ -258,7 +258,7 @@ def test_a_deleted_topic_takes_its_offsets_with_it() -> None:
         await groups.commit("g", commit_of(5))
         catalog.apply(TopicDeleted(ORDERS))
         assert list(groups.offsets_of("g")) == []
-        await groups.forgotten()
+        await groups.removal.forgotten()
         assert state_of(groups).offsets == {}
 
     run(test, catalog=catalog)
@@ -269,7 +269,7 @@ def test_offsets_of_a_topic_that_was_deleted_before_a_crash_are_forgotten_at_the
         await groups.commit("g", commit_of(5, topic_id=uuid.UUID(int=9)))
 
     async def after(groups: GroupCoordinator) -> None:
-        await groups.forgotten()
+        await groups.removal.forgotten()
         assert state_of(groups).offsets == {}
 
     run(after, run(commit))
@@ -308,7 +308,7 @@ def test_a_group_is_deleted_for_good_and_a_new_one_begins_anew() -> None:
 def test_expired_offsets_go_with_their_group() -> None:
     async def test(groups: GroupCoordinator) -> None:
         await groups.commit("g", commit_of(5))  # committed in 1970, by what it says
-        groups.expire_offsets(groups.shard_of("g"))
+        groups.removal.expire(groups.shard_of("g"))
         assert (groups.find("g"), state_of(groups).offsets) == (None, {})
 
     run(test)
@@ -348,7 +348,7 @@ def test_a_topic_of_offsets_that_is_deleted_takes_all_groups_along() -> None:
         with pytest.raises(KafkaError) as refused:
             groups.find("g")
         assert refused.value.code is ErrorCode.NOT_COORDINATOR
-        assert list(groups.groups) == []
+        assert list(groups.classic) == []
 
     run(test, catalog=catalog)
 

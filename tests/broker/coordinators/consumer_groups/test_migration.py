@@ -12,15 +12,11 @@ from ottla.broker.coordinators.consumer_groups.classic_picture import (
     Downgrade,
 )
 from ottla.broker.coordinators.consumer_groups.conversions import live_group, picture_of
-from ottla.broker.coordinators.consumer_groups.embedded_protocol import (
-    read_assignment,
-    read_subscription,
-    write_assignment,
-)
 from ottla.broker.coordinators.consumer_groups.group import ConsumerGroupState
 from ottla.broker.coordinators.consumer_groups.leaving import leave_classic
 from ottla.broker.coordinators.consumer_groups.migration import Upgrade, upgrade
 from ottla.broker.coordinators.consumer_groups.settings import MigrationPolicy
+from ottla.protocol.consumer_protocol import Assignment, decode_assignment, encode_assignment
 from ottla.protocol.errors import ErrorCode, KafkaError
 from support.virtual_consumer_groups import (
     GROUP,
@@ -45,7 +41,7 @@ def groups() -> VirtualGroups:
 
 def member(name: str, *indexes: int, **changes: object) -> ClassicMemberPicture:
     protocols = (("range", subscription_bytes(APPLES)), ("cooperative-sticky", subscription_bytes(APPLES)))
-    assignment = write_assignment(1, {"apples": indexes})
+    assignment = encode_assignment(Assignment({"apples": indexes}), version=1)
     picture = ClassicMemberPicture(name, None, name, "/host", 60_000, 45_000, protocols, assignment)
     return replace(picture, **changes)  # type: ignore[arg-type]
 
@@ -153,7 +149,7 @@ def test_when_the_last_new_member_leaves_the_group_is_classic_again(groups: Virt
     assert (made.classic.generation, made.classic.protocol_name) == (epoch, "cooperative-sticky")
     (member,) = made.classic.members
     assert member.member_id == "old"
-    assert read_assignment(member.assignment).partitions == {"apples": frozenset(index for _, index in old.owned)}
+    assert decode_assignment(member.assignment).partitions == {"apples": tuple(sorted(index for _, index in old.owned))}
     assert not groups.group.members
     assert not groups.timers
 
@@ -219,7 +215,7 @@ def test_a_classic_process_takes_over_the_instance_of_a_new_one(groups: VirtualG
     assert made.why is None
     (member,) = made.classic.members
     assert member.member_id == joined.member_id == "made"
-    assert read_assignment(member.assignment).partitions == {"apples": {0, 1, 2, 3}}
+    assert decode_assignment(member.assignment).partitions == {"apples": (0, 1, 2, 3)}
 
 
 @pytest.mark.parametrize(
@@ -248,26 +244,3 @@ def test_where_migration_is_forbidden_a_classic_member_cannot_join() -> None:
 
     with pytest.raises(KafkaError, match="disabled"):
         groups.decide(lambda decision: join_classic(decision, joining("m")))
-
-
-# --- the embedded protocol
-
-
-@pytest.mark.parametrize("version", range(4))
-def test_subscriptions_of_all_versions_are_read(version: int) -> None:
-    data = subscription_bytes(frozenset({"apples", "bread"}), frozenset({("apples", 3)}), version)
-
-    read = read_subscription(data)
-
-    assert (read.version, read.topics, read.rack_id) == (version, {"apples", "bread"}, None)
-    assert read.owned == (None if version == 0 else {"apples": {3}})
-
-
-def test_a_later_version_is_read_as_the_newest_that_is_known() -> None:
-    data = b"\0\11" + subscription_bytes(APPLES, version=3)[2:] + b"and more"
-
-    assert read_subscription(data).topics == APPLES
-
-
-def test_an_assignment_is_read_as_it_was_written() -> None:
-    assert read_assignment(write_assignment(1, {"a": [2, 1], "b": []})).partitions == {"a": {1, 2}, "b": frozenset()}

@@ -1,14 +1,15 @@
-"""Records against those that Apache Kafka 4.3.1 wrote for a group of four: two consumers, one of them static, one with an
-expression, one of the classic protocol; the static one went away in the end.
+"""Bytes of records against those that Apache Kafka 4.3.1 wrote for a group of four: two consumers, one of them static, one
+with an expression, one of the classic protocol; the static one went away in the end.
 """
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from uuid import UUID
 
 import pytest
-from hypothesis import given, settings, strategies
+from hypothesis import HealthCheck, given, settings, strategies
 from ottla.broker.coordinators.consumer_groups.group import ConsumerGroup, ConsumerGroupState
 from ottla.broker.coordinators.consumer_groups.member import (
     AWAY_EPOCH,
@@ -17,6 +18,7 @@ from ottla.broker.coordinators.consumer_groups.member import (
     Standing,
     Subscription,
 )
+from ottla.broker.coordinators.consumer_groups.record_format import decode, encode_key, encode_value
 from ottla.broker.coordinators.consumer_groups.records import (
     ConsumerGroupRecord,
     GroupEpoch,
@@ -28,14 +30,12 @@ from ottla.broker.coordinators.consumer_groups.records import (
     TargetEpochRecord,
     TargetRecord,
     TopicMetadataRecord,
-    decode,
-    encode_key,
-    encode_value,
 )
 from ottla.broker.coordinators.consumer_groups.regex import Resolved
 from ottla.broker.coordinators.consumer_groups.topic_image import TopicImage, TopicSeen
 
 RECORDED = Path(__file__).with_name("records_recorded_from_kafka.tsv")
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # on a busy machine
 PARTITION_COUNTS = {"apples": 3, "bread": 2}
 
 
@@ -96,7 +96,7 @@ owned = strategies.dictionaries(
 classics = strategies.builds(
     ClassicMember,
     int32s,
-    strategies.lists(strategies.tuples(texts, strategies.binary(max_size=9)), max_size=3).map(tuple),
+    strategies.lists(strategies.tuples(texts, strategies.binary(max_size=9)), min_size=1, max_size=3).map(tuple),
 )
 subscriptions = strategies.builds(
     Subscription,
@@ -115,7 +115,10 @@ standings = strategies.builds(Standing, strategies.integers(-2, 2**31 - 1), int3
 epochs = strategies.builds(GroupEpoch, int32s, strategies.integers(-(2**63), 2**63 - 1))
 target_epochs = strategies.builds(TargetEpoch, strategies.integers(-1, 2**31 - 1), strategies.integers(0, 2**63 - 1))
 results = strategies.builds(
-    Resolved, strategies.frozensets(texts), strategies.integers(0, 2**63 - 1), strategies.integers(0, 2**63 - 1)
+    Resolved,
+    strategies.frozensets(texts, max_size=4),
+    strategies.integers(0, 2**63 - 1),
+    strategies.integers(0, 2**63 - 1),
 )
 records = strategies.one_of(
     strategies.builds(GroupEpochRecord, texts, strategies.none() | epochs),
@@ -128,13 +131,13 @@ records = strategies.one_of(
 )
 
 
-@settings(deadline=None)
+@UNHURRIED
 @given(records)
 def test_a_record_is_read_as_it_was_written(record: ConsumerGroupRecord) -> None:
     assert decode(encode_key(record), encode_value(record)) == record
 
 
-@settings(deadline=None)
+@UNHURRIED
 @given(records, strategies.data())
 def test_a_value_cut_short_is_refused(record: ConsumerGroupRecord, data: strategies.DataObject) -> None:
     value = encode_value(record)
@@ -144,9 +147,48 @@ def test_a_value_cut_short_is_refused(record: ConsumerGroupRecord, data: strateg
             decode(encode_key(record), value[:cut])
 
 
+@UNHURRIED
+@given(records, strategies.data())
+def test_what_is_damaged_is_read_or_refused_with_nothing_but_a_value_error(
+    record: ConsumerGroupRecord, data: strategies.DataObject
+) -> None:
+    key, value = encode_key(record), encode_value(record) or b"\0\0"
+    damaged = [_damaged(each, data) for each in (key[2:], value[2:])]
+
+    with contextlib.suppress(ValueError):
+        assert isinstance(decode(key[:2] + damaged[0], value[:2] + damaged[1]), type(record))
+
+
+def _damaged(content: bytes, data: strategies.DataObject) -> bytes:
+    """Other bytes in place of some."""
+    start = data.draw(strategies.integers(0, len(content)))
+    end = data.draw(strategies.integers(start, min(len(content), start + 4)))
+    return content[:start] + data.draw(strategies.binary(max_size=4)) + content[end:]
+
+
 def test_a_key_of_something_else_is_refused() -> None:
     with pytest.raises(ValueError, match="type 2"):
         decode(b"\0\2\0\1g", b"\0\0")
+
+
+def test_a_member_without_a_word_about_protocols_is_none_of_the_classic_protocol() -> None:
+    """Kafka writes even that there are none; before classic members came it wrote nothing."""
+    key, value = (
+        encode_key(SubscriptionRecord("g", "m", None)),
+        encode_value(SubscriptionRecord("g", "m", Subscription())),
+    )
+    assert value is not None
+    assert value.endswith(b"\1\0\1\0")
+
+    assert decode(key, value) == decode(key, value[:-4] + b"\0") == SubscriptionRecord("g", "m", Subscription())
+
+
+def test_fields_of_a_later_release_are_passed_over() -> None:
+    key = encode_key(GroupEpochRecord("g", None))
+
+    record = decode(key, b"\0\0" + b"\0\0\0\5" + b"\2" + b"\0\10" + b"\0" * 7 + b"\3" + b"\1\2??")
+
+    assert record == GroupEpochRecord("g", GroupEpoch(5, 3))
 
 
 def test_partitions_without_epochs_count_from_the_members_epoch() -> None:
