@@ -1,16 +1,19 @@
 """Kafka's own console producer and consumer behind the same face as the other clients.
 
 They speak text: fields are kept apart by characters that no test's message contains, and NULL stands for null.
-The producer takes no partition and no timestamp; each call costs the start of a Java machine, about a second.
+The producer takes no partition and no timestamp.  Each call costs the start of a Java machine, about a second, unless
+it is given one (`JavaTools`) that runs already.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from subprocess import CompletedProcess
 
 from interop.messages import Message
 from support.apache_kafka import run_tool
 
+CONSUMER = "org.apache.kafka.tools.consumer.ConsoleConsumer"
 NULL = "NULL"
 BETWEEN_FIELDS = "\x1f"
 BETWEEN_HEADERS = "\x1d"
@@ -24,6 +27,9 @@ class JavaConsole:
     name = "java-console"
     sets_timestamps = False
 
+    def __init__(self, run: Callable[..., CompletedProcess[str]] = run_tool) -> None:
+        self._run = run
+
     def produce(self, bootstrap: str, topic: str, messages: Sequence[Message], *, codec: str = "none") -> list[int]:
         """No offsets: the tool does not tell."""
         properties = {
@@ -35,7 +41,7 @@ class JavaConsole:
             "headers.key.separator": ":",
             "null.marker": NULL,
         }
-        run_tool(
+        self._run(
             "org.apache.kafka.tools.ConsoleProducer",
             *["--bootstrap-server", bootstrap, "--topic", topic, "--compression-codec", codec],
             *_properties("--reader-property", properties),
@@ -43,7 +49,16 @@ class JavaConsole:
         )
         return []
 
-    def read(self, bootstrap: str, topic: str, *, count: int, partition: int = 0, offset: int = 0) -> list[Message]:
+    def read(
+        self,
+        bootstrap: str,
+        topic: str,
+        *,
+        count: int,
+        partition: int = 0,
+        offset: int = 0,
+        isolation: str = "read_uncommitted",
+    ) -> list[Message]:
         properties = {
             "print.timestamp": "true",
             "print.offset": "true",
@@ -54,13 +69,26 @@ class JavaConsole:
             "line.separator": BETWEEN_MESSAGES,
             "null.literal": NULL,
         }
-        done = run_tool(
-            "org.apache.kafka.tools.consumer.ConsoleConsumer",
+        done = self._run(
+            CONSUMER,
             *["--bootstrap-server", bootstrap, "--topic", topic, "--partition", str(partition)],
             *["--offset", str(offset), "--max-messages", str(count), "--timeout-ms", "20000"],
+            *["--isolation-level", isolation],
             *_properties("--formatter-property", properties),
         )
         return list(_parse(done.stdout))
+
+    def read_as_member(
+        self, bootstrap: str, topic: str, group: str, *, count: int, settings: dict[str, str]
+    ) -> list[str]:
+        """Join the group, read so many values, commit and leave; fewer when none comes for half a minute."""
+        done = self._run(
+            CONSUMER,
+            *["--bootstrap-server", bootstrap, "--topic", topic, "--group", group, "--from-beginning"],
+            *["--max-messages", str(count), "--timeout-ms", "30000"],
+            *_properties("--command-property", settings),
+        )
+        return done.stdout.splitlines()
 
 
 def _properties(option: str, properties: dict[str, str]) -> list[str]:

@@ -4,7 +4,7 @@
         done = tools("org.apache.kafka.tools.TopicCommand", "--bootstrap-server", bootstrap, "--list")
         assert done.stdout == "orders\n"
 
-`run_tool` of `support.apache_kafka` starts a machine for one tool: for one that keeps state, or reads its input.
+`run_tool` of `support.apache_kafka` starts a machine for one tool: for one that keeps state.
 """
 
 from __future__ import annotations
@@ -45,11 +45,13 @@ class JavaTools:
         done = self(tool, "--bootstrap-server", bootstrap, *arguments, check=check)
         return done.stdout + done.stderr
 
-    def __call__(self, tool: str, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def __call__(
+        self, tool: str, *arguments: str, stdin: str = "", check: bool = True
+    ) -> subprocess.CompletedProcess[str]:
         """Run a tool to its end.  Failure is an AssertionError with what it printed, unless not `check`."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        line = b" ".join(base64.b64encode(word.encode()) for word in (tool, *arguments))
+        line = b" ".join(base64.b64encode(word.encode()) for word in (stdin, tool, *arguments))
         late = threading.Timer(self._timeout_s, self._process.kill)
         late.start()
         try:
