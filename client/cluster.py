@@ -196,14 +196,23 @@ class Cluster:
         deadline = self._deadline(timeout_s)
         attempt = 0
         while (known := self.known_topic(name)) is None:
-            await self.update(max(0.001, deadline.left_s(_now_s())))
+            await self._update_about(name, deadline, has_been_told=attempt > 0)
             known = self.metadata.topics.get(name)
             if known is not None and known.error in _NEVER_THERE:
                 raise KafkaError(ErrorCode(known.error), f"topic {name}: {_REFUSED[ErrorCode(known.error)]}")
             attempt += 1
             if self.known_topic(name) is None and not await self._pause(attempt, deadline):
-                raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"there is no topic {name}")
+                raise _missing(name)
         return known
+
+    async def _update_about(self, name: str, deadline: Deadline, *, has_been_told: bool) -> None:
+        """Ask again. The last answer of many may come too late; then the topic is what is missing, not the brokers."""
+        try:
+            await self.update(max(0.001, deadline.left_s(_now_s())))
+        except CannotConnect:
+            if not has_been_told or self._failure is not None:
+                raise
+            raise _missing(name) from None
 
     def leader_told(self, topic: str, partition: int, *, leader_id: int, leader_epoch: int) -> None:
         """A broker said in its refusal who leads now (KIP-951)."""
@@ -413,3 +422,7 @@ def addresses_of(servers: BootstrapServers) -> tuple[Address, ...]:
     return tuple(
         address for each in servers for address in ((each,) if isinstance(each, Address) else parse_addresses(each))
     )
+
+
+def _missing(topic: str) -> KafkaError:
+    return KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"there is no topic {topic}")

@@ -106,7 +106,7 @@ def test_a_cluster_is_known_when_it_has_started() -> None:
 
 
 def test_nobody_there_is_said_after_the_time_naming_the_addresses(nobody: Address) -> None:
-    settings = ClusterSettings(request_timeout_ms=50, retry_backoff_ms=1, retry_backoff_max_ms=5)
+    settings = ClusterSettings(request_timeout_ms=1_000, retry_backoff_ms=1, retry_backoff_max_ms=5)
 
     async def scenario() -> None:
         cluster = Cluster([f"{nobody}"], settings)
