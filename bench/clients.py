@@ -30,7 +30,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))  # a broker is started as the tests start it
 
-from support.broker import BrokerProcess
+from support.broker import BrokerProcess as BrokerProcess
 
 LINGER_MS = 5
 FIRST_COUNT = 5_000
