@@ -2,6 +2,8 @@
 
 python -m crash.bank_workers CLIENT BOOTSTRAP NUMBER      (the process is there to be killed)
 
+`BankWorker.java` is their sister of the Java client.
+
 `confluent` and `ottla` are members of a group: their offsets are fenced by the group's generation (KIP-447).
 `aiokafka` has no word for that, so each of its workers has partitions of its own, and a transactional id that goes
 with them. Whatever goes wrong, a worker lets go of everything and begins again from the committed offsets, as
@@ -31,7 +33,7 @@ from ottla import Producer as OwnProducer
 TRANSFERS, LEDGER = "transfers", "ledger"
 PARTITIONS = 4
 WORKERS = 2
-GROUP = {"confluent": "bank", "aiokafka": "bank-of-aio", "ottla": "bank-of-our-own"}
+GROUP = {"confluent": "bank", "aiokafka": "bank-of-aio", "ottla": "bank-of-our-own", "java": "bank-of-java"}
 SESSION_MS = 2_000
 TRANSACTION_MS = 5_000
 BATCH = 20

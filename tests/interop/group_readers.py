@@ -63,10 +63,13 @@ class GroupReader:
     def _run(self) -> None:
         while not self._ending.is_set():
             message = self._consumer.poll(POLL_S)
-            if message is not None and message.error() is None:
-                self.values.append(message.value())
+            self._take([] if message is None or message.error() is not None else [message.value()])
         self._consumer.close()
         self._ended_well = True
+
+    def _take(self, values: list[bytes]) -> None:
+        """Process what a poll gave, which may be nothing."""
+        self.values += values
 
     def _assigned(self, consumer: confluent_kafka.Consumer, partitions: list[confluent_kafka.TopicPartition]) -> None:
         self.changes += bool(partitions)
