@@ -70,6 +70,15 @@ def test_a_group_adds_up_what_each_customer_owes(bootstrap: str, orders: str) ->
     assert round(owed * 100) == sum(order["cents"] for order in written)
 
 
+def test_every_order_is_invoiced_once(bootstrap: str, orders: str) -> None:
+    arguments = ("--bootstrap", bootstrap, "--source", orders, "--target", "invoices", "--count", str(COUNT))
+
+    run("exactly_once.py", *arguments)
+
+    invoices = asyncio.run(read(bootstrap, "invoices", COUNT))
+    assert sorted(invoice["order"] for invoice in invoices) == list(range(COUNT))
+
+
 def test_a_replay_begins_at_its_time(bootstrap: str, orders: str) -> None:
     hour = timedelta(hours=1)
     before, after = datetime.now(UTC) - hour, datetime.now(UTC) + hour
