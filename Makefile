@@ -9,6 +9,7 @@
 #   make bench     measure Ottla beside Apache Kafka, see bench/README.md      (make bench ARGS="--quick")
 #   make format    put the code into the house's style
 #   make docs      write docs/kafka-parity.md anew from the code's own tables
+#   make works-with     write docs/works-with.md anew from a run of all interop tests
 #
 # What is set up once leaves a stamp in .venv, so that the second `make run` starts at once.
 
@@ -25,7 +26,7 @@ PACKAGES := protocol storage broker client cli
 SOURCES := $(shell find $(PACKAGES) -name '*.py') __init__.py __main__.py
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-interop demo demo-spark demo-streams demo-connect bench format docs tools java maven
+.PHONY: help run test test-interop demo demo-spark demo-streams demo-connect bench format docs works-with tools java maven
 
 help:
 	@sed -n '2,/^$$/s/^#  *//p' Makefile
@@ -54,6 +55,10 @@ demo-streams: java maven $(VENV)/compiled examples/streams/target/lib
 
 demo-connect: java maven $(VENV)/compiled examples/connect/target/lib
 	@$(BIN)/python examples/connect/demo.py $(ARGS)
+
+works-with: java maven $(VENV)/ready-for-tests frameworks
+	OTTLA_WORKS_WITH=tests/interop/works_with.json $(BIN)/pytest -n 2 --dist loadfile tests/interop
+	$(BIN)/python -m docs.write_works_with
 
 bench: $(VENV)/ready-for-bench $(VENV)/compiled
 	@$(BIN)/python -m bench $(ARGS)

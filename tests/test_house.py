@@ -158,3 +158,9 @@ def test_a_setting_that_is_said_to_act_is_read_somewhere() -> None:
     acting = {name for name, setting in BROKER_SETTINGS.items() if setting.acts} - behind_topics
 
     assert [name for name in sorted(acting) if f'"{name}"' not in code] == []
+
+
+def test_the_page_on_what_works_is_what_the_interop_tests_noted() -> None:
+    page = runpy.run_path(str(ROOT / "docs" / "write_works_with.py"))["page"]()
+
+    assert (ROOT / "docs" / "works-with.md").read_text(encoding="utf-8") == page, "run `make works-with`"
