@@ -37,9 +37,9 @@ def milliseconds(at: datetime) -> int:
 
 
 async def create_topic(bootstrap: str, topic: str, *, partitions: int) -> None:
-    """KafkaError when it cannot be made."""
+    """KafkaError when it cannot be made. It keeps everything: the events are older than a broker keeps by default."""
     async with Admin(bootstrap) as admin:
-        made = await admin.create_topics([NewTopic(topic, partitions=partitions)])
+        made = await admin.create_topics([NewTopic(topic, partitions=partitions, configs={"retention.ms": "-1"})])
     if isinstance(made[topic], Exception):
         raise made[topic]
 
