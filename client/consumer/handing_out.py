@@ -211,8 +211,12 @@ class HandingOut:
                     return batch
 
     def _rest_of_batch(self, state: PartitionState) -> AnyBatch | None:
+        """None when nothing was left of it, or of the chunk."""
         if state.reading is not None:
             batch = state.reading.batch.rest(state.position)
+            if not len(batch):
+                self._end_of(state, state.reading)
+                return None
             state.reading = None
         else:
             try:
@@ -235,10 +239,14 @@ class HandingOut:
         while True:
             self._fetcher.arrival.clear()
             self._check()
-            while (state := self._subscription.next_consumable(among)) is not None:
+            state = self._subscription.next_consumable(among)
+            if state is not None:
                 self._raise_failure(state)
-                if state.reading is not None or not decode or self._begin_batch(state):
+                if self._open_chunk(state):
+                    await asyncio.sleep(0)  # the fetcher asks for the next one, which comes while this one is read
+                elif state.reading is not None or not decode or self._begin_batch(state):
                     return state
+                continue
             left_s = None if deadline_s is None else deadline_s - _now_s()
             if left_s is not None and left_s <= 0:
                 return None
@@ -264,22 +272,30 @@ class HandingOut:
             raise
         return batch is not None
 
+    def _open_chunk(self, state: PartitionState) -> bool:
+        """Begin the first chunk, so that the next may be fetched; False when it was begun before, or there is none."""
+        if not state.chunks or state.chunks[0].cursor is not None:
+            return False
+        chunk = state.chunks[0]
+        chunk.cursor = BatchCursor(
+            state.id,
+            chunk.records,
+            aborted=chunk.aborted,
+            committed_only=self._settings.committed_only,
+            check_crcs=self._settings.check_crcs,
+            deserializers=self._settings.deserializers,
+        )
+        self._fetcher.poke()
+        return True
+
     def _next_batch(self, state: PartitionState) -> AnyBatch | None:
         """The next batch of the first chunk; None when that was at its end, and is gone now."""
         if not state.chunks:
             return None
-        chunk = state.chunks[0]
-        if chunk.cursor is None:
-            chunk.cursor = BatchCursor(
-                state.id,
-                chunk.records,
-                aborted=chunk.aborted,
-                committed_only=self._settings.committed_only,
-                check_crcs=self._settings.check_crcs,
-                deserializers=self._settings.deserializers,
-            )
-            self._fetcher.poke()  # the next may be fetched while this one is read
-        batch = chunk.cursor.next(state.position)
+        self._open_chunk(state)
+        cursor = state.chunks[0].cursor
+        assert cursor is not None, "just opened"
+        batch = cursor.next(state.position)
         if batch is None:
             state.finish_chunk()
             self._fetcher.poke()

@@ -63,6 +63,21 @@ def test_every_record_is_read_once_in_the_order_of_its_partition(bootstrap: str,
     run(scenario())
 
 
+def test_of_a_batch_that_was_read_to_its_end_nothing_is_left_to_give_in_bulk(bootstrap: str, topic: str) -> None:
+    values = texts("v", 6)
+    write(bootstrap, topic, values[:3], partition=0)
+    write(bootstrap, topic, values[3:], partition=0)
+
+    async def scenario() -> None:
+        async with consumer(bootstrap, topic) as reader:
+            assert await take(reader, 3) == values[:3]
+            batch = await reader.getbatch()
+            assert batch is not None
+            assert [value.decode() for value in batch.values()] == values[3:]
+
+    run(scenario())
+
+
 def test_all_forms_move_the_same_positions(bootstrap: str, topic: str) -> None:
     values = texts("v", 100)
     for low in range(0, 100, 10):  # ten batches

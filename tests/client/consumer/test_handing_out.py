@@ -1,0 +1,91 @@
+"""Handing out what was fetched, with a fetcher that only notes when its task would have run."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from ottla.client.admin.values import TopicPartition
+from ottla.client.consumer.chunk import Budget, Chunk, Frame
+from ottla.client.consumer.handing_out import HandingOut, HandingOutSettings
+from ottla.client.consumer.poll_clock import PollClock
+from ottla.client.consumer.subscription import SubscriptionState
+from ottla.client.consumer.waking import Wake
+from ottla.protocol.records import BatchBuilder
+from support.consuming import run
+
+T0 = TopicPartition("t", 0)
+
+
+class NotingFetcher:
+    """Asks for nothing; `asked_after` is what the user had been given when it would have."""
+
+    def __init__(self, given: list[bytes]) -> None:
+        self.arrival = Wake()
+        self.asked_after: list[int] = []
+        self._given = given
+
+    def poke(self) -> None:
+        asyncio.get_running_loop().call_soon(lambda: self.asked_after.append(len(self._given)))
+
+    async def wait(self, among: object, timeout_s: float | None) -> None:
+        raise AssertionError("everything was fetched")
+
+
+def batch(base_offset: int, *values: bytes) -> bytes:
+    builder = BatchBuilder(base_offset=base_offset)
+    for value in values:
+        builder.append(0, None, value)
+    return bytes(builder.build())
+
+
+def fetched(*batches: tuple[int, bytes]) -> SubscriptionState:
+    """One partition with a chunk for each of these, which are batches of one record."""
+    subscription = SubscriptionState()
+    subscription.assign_by_hand([T0])
+    state = subscription.require(T0)
+    state.move(0)
+    frame = Frame.reserve(Budget(1_000_000), 0)
+    for base_offset, value in batches:
+        state.add(Chunk(frame, memoryview(batch(base_offset, value)), base_offset + 1, 0))
+    return subscription
+
+
+async def by_one(handing_out: HandingOut) -> list[bytes]:
+    return [(await handing_out.one(None)).value]
+
+
+async def by_many(handing_out: HandingOut) -> list[bytes]:
+    return [each.value for records in (await handing_out.many(None, 1, None)).values() for each in records]
+
+
+async def by_batch(handing_out: HandingOut) -> list[bytes]:
+    taken = await handing_out.batch(None, None)
+    assert taken is not None
+    return [value for value in taken.values() if value is not None]
+
+
+@pytest.mark.parametrize("take", [by_one, by_many, by_batch])
+def test_the_next_fetch_is_under_way_before_the_user_gets_what_the_last_one_brought(
+    take: Callable[[HandingOut], Awaitable[list[bytes]]],
+) -> None:
+    async def scenario() -> None:
+        given: list[bytes] = []
+        fetcher: Any = NotingFetcher(given)
+        handing_out = HandingOut(
+            fetched((0, b"first"), (1, b"second")),
+            fetcher,
+            HandingOutSettings(),
+            PollClock(1_000, 0.0),
+            check=lambda: None,
+            came_back=lambda: None,
+        )
+        given += await take(handing_out)
+        assert fetcher.asked_after == [0], "the loop had its turn"
+        given += await take(handing_out)
+        assert given == [b"first", b"second"]
+        assert fetcher.asked_after[-1] == 1
+
+    run(scenario())
