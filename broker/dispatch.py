@@ -70,7 +70,8 @@ class Dispatcher:
         except MalformedMessage:
             raise
         except Exception:  # noqa: BLE001 - a bug of ours ends one connection, not the broker
-            self._failed(*_KEY_VERSION_CORRELATION.unpack_from(frame)[:2], reply)
+            key, version, _ = _KEY_VERSION_CORRELATION.unpack_from(frame)
+            self._failed(key, version, reply)
 
     def own(self, task: asyncio.Task[None]) -> None:
         """Keep a task that a served request goes on in; whoever made it sees to its connection."""

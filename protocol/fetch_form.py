@@ -115,8 +115,8 @@ class RecordsForm:
         """`committed`: the reader takes only committed records, and is told that none was aborted."""
         flexible = self._flexible = version >= FLEXIBLE_FROM
         answer = FetchAnswer(index, aborted=[] if committed else None)
-        (body,) = write_response(FetchResponse(topics=[(topic, [answer])]), version)
-        empty = framed(0, body, flexible=flexible)
+        body = write_response(FetchResponse(topics=[(topic, [answer])]), version)
+        empty = framed(0, b"".join(part for part in body if isinstance(part, bytes)), flexible=flexible)
         size_bytes, after_bytes = (1, 3) if flexible else (4, 0)  # of the records' size; of tagged fields
         size_at = len(empty) - after_bytes - size_bytes
         numbers_at = size_at - (4 if version >= PREFERRED_REPLICA_FROM else 0) - (1 if flexible else 4) - _NUMBERS_BYTES

@@ -59,7 +59,7 @@ class FetchLane:
         """Whether a request has the form of this lane."""
         return self._form.numbers_in(frame) is not None
 
-    def at_once(self, frame: memoryview) -> bytes | None:  # noqa: ARG002
+    def at_once(self, frame: memoryview) -> bytes | None:
         """A Fetch may have to wait, and needs its `Reply`."""
         return None
 

@@ -25,7 +25,7 @@ class Sent(NamedTuple):
     """A Fetch of some partitions, (topic number, index), from these offsets on."""
 
     version: int = 13
-    offsets: Mapping[tuple[int, int], int] = {(0, 0): 5}  # noqa: RUF012 - nobody changes it
+    offsets: Mapping[tuple[int, int], int] = {(0, 0): 5}
     correlation_id: int = 1
     session_id: int = 0
     session_epoch: int = -1
