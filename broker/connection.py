@@ -235,10 +235,19 @@ class Connection(asyncio.BufferedProtocol):
         """A reply was filled: send what is next in order; soon, when others may be filled meanwhile and share the write."""
         if self._corked or self.is_closed:
             return
-        if len(self._replies) == 1:
-            self._flush_and_go_on()
-        else:
+        if len(self._replies) > 1:
             self._go_on_soon()
+        elif self._has_nothing_else_to_do:
+            self._send_completed()
+        else:
+            self._flush_and_go_on()
+
+    @property
+    def _has_nothing_else_to_do(self) -> bool:
+        """Nothing is received and not served, and nothing is decided about reading or the end."""
+        return not (
+            self._inbox.unserved_bytes or self._reading_paused or self._awaiting_memory or self._end_reason is not None
+        )
 
     def _go_on_soon(self) -> None:
         """Look again, in the loop's next round, at what may be sent and begun."""

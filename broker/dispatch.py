@@ -26,7 +26,7 @@ from ..protocol.messages import (
     decode_request_header,
     encode_response,
 )
-from .api import api_versions, fetch, produce_again
+from .api import api_versions, fetch_again, produce_again
 from .api.context import Handler, RequestContext
 from .replies import framed
 
@@ -50,19 +50,19 @@ class Dispatcher:
     def __init__(self, broker: Broker, handlers: dict[ApiKey, Handler]) -> None:
         self._broker = broker
         self._handlers = handlers
-        self._served_in_place: dict[int, Serve] = {ApiKey.PRODUCE: produce_again.serve, ApiKey.FETCH: fetch.serve}
+        self._served_in_place: dict[int, Serve] = {ApiKey.PRODUCE: produce_again.serve, ApiKey.FETCH: fetch_again.serve}
         self._tasks: dict[asyncio.Task[None], Connection | None] = {}
 
     def serve(self, connection: Connection, frame: memoryview, reply: Reply) -> None:
         """Begin to serve one request. Raises MalformedMessage when the connection must end."""
-        for lane in connection.lanes:
-            if lane.begin(frame, reply):
-                return
-        if not self._speaks(frame, reply):
-            return
-        header = decode_request_header(frame)
-        in_place = self._served_in_place.get(header.api_key)
         try:
+            for lane in connection.lanes:
+                if lane.begin(frame, reply):
+                    return
+            if not self._speaks(frame, reply):
+                return
+            header = decode_request_header(frame)
+            in_place = self._served_in_place.get(header.api_key)
             if in_place is not None:
                 in_place(self._broker, header, frame, reply)
             else:
@@ -70,7 +70,8 @@ class Dispatcher:
         except MalformedMessage:
             raise
         except Exception:  # noqa: BLE001 - a bug of ours ends one connection, not the broker
-            self._failed(header, reply)
+            key, version, _ = _KEY_VERSION_CORRELATION.unpack_from(frame)
+            self._failed(key, version, reply)
 
     def own(self, task: asyncio.Task[None]) -> None:
         """Keep a task that a served request goes on in; whoever made it sees to its connection."""
@@ -132,7 +133,7 @@ class Dispatcher:
         try:
             self._answer(header, await answer, reply)
         except Exception:  # noqa: BLE001 - as in serve
-            self._failed(header, reply)
+            self._failed(header.api_key, header.api_version, reply)
 
     def _answer(self, header: RequestHeader, answer: Message, reply: Reply) -> None:
         key, version = header.api_key, header.api_version
@@ -140,7 +141,7 @@ class Dispatcher:
         flexible = response_header_version(key, version) > 0
         reply.complete([framed(header.correlation_id, body, flexible=flexible)])
 
-    def _failed(self, header: RequestHeader, reply: Reply) -> None:
-        name = ApiKey(header.api_key).name
-        log.exception("%s version %d failed", name, header.api_version)
+    def _failed(self, key: int, version: int, reply: Reply) -> None:
+        name = ApiKey(key).name
+        log.exception("%s version %d failed", name, version)
         reply.close(f"{name} failed in the broker")

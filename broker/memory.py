@@ -55,7 +55,8 @@ class MemoryBudget:
 
     def has_room(self, size_bytes: int) -> bool:
         """Whether `size_bytes` more would fit and nobody waits."""
-        return not self.waiting_count and self.used_bytes + size_bytes <= self.limit_bytes
+        small, large = self._lines
+        return not small and not large and self.used_bytes + size_bytes <= self.limit_bytes
 
     def try_reserve(self, size_bytes: int, *, held_bytes: int = 0) -> bool:
         """Reserve for one who holds `held_bytes` already, or say no; nobody jumps their line."""

@@ -38,6 +38,7 @@ from .values import dataclass, field
 FLEXIBLE_FROM = 12
 TOPIC_IDS_FROM = 13
 SESSIONS_FROM = 7
+PREFERRED_REPLICA_FROM = 11
 REPLICA_ID_UNTIL = 14
 REPLICA_STATE_TAG = 1
 
@@ -55,7 +56,7 @@ _RESPONSE_V7 = struct.Struct(">ihi")  # throttle time, error code, session id
 
 @dataclass(slots=True)
 class FetchPartition:
-    """What a consumer (or, with a replica id, a follower) wants of one partition."""
+    """What a consumer (or, with a replica id, a follower) wants of one partition; its offset is at `offset_at` of the frame."""
 
     index: int
     fetch_offset: int
@@ -63,6 +64,19 @@ class FetchPartition:
     current_leader_epoch: int = -1
     last_fetched_epoch: int = -1
     log_start_offset: int = -1
+    offset_at: int = field(default=-1, compare=False, repr=False)
+
+    def at_offset(self, offset: int) -> "FetchPartition":
+        """The same, from another offset on."""
+        return FetchPartition(
+            self.index,
+            offset,
+            self.max_bytes,
+            self.current_leader_epoch,
+            self.last_fetched_epoch,
+            self.log_start_offset,
+            self.offset_at,
+        )
 
 
 @dataclass(slots=True)
@@ -174,6 +188,7 @@ class _Reader:
     def _partition(self) -> FetchPartition:
         version, frame, position = self._version, self._frame, self._position
         current, last, start = -1, -1, -1
+        offset_at = position + (8 if version >= 9 else 4)
         if version >= 12:
             index, current, offset, last, start, size = _PARTITION_V12.unpack_from(frame, position)
             self._position = skip_tags(frame, position + _PARTITION_V12.size)
@@ -186,7 +201,7 @@ class _Reader:
         else:
             index, offset, size = _PARTITION_V4.unpack_from(frame, position)
             self._position += _PARTITION_V4.size
-        return FetchPartition(index, offset, size, current, last, start)
+        return FetchPartition(index, offset, size, current, last, start, offset_at)
 
     def _forgotten(self) -> list[int]:
         indexes = [self._int32() for _ in range(self._count())]
@@ -284,7 +299,7 @@ def _before_records(answer: FetchAnswer, version: int) -> bytes:
     head = (answer.index, answer.error, answer.high_watermark, answer.last_stable_offset)
     out = _ANSWER_V5.pack(*head, answer.log_start_offset) if version >= 5 else _ANSWER_V4.pack(*head)
     out += _aborted(answer.aborted, version >= FLEXIBLE_FROM)
-    if version >= 11:
+    if version >= PREFERRED_REPLICA_FROM:
         out += b"\xff\xff\xff\xff"  # no preferred read replica
     return out
 

@@ -18,7 +18,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from ...protocol.errors import ErrorCode, KafkaError
 from ...protocol.fetch import (
@@ -29,6 +29,7 @@ from ...protocol.fetch import (
     FetchPartition,
     FetchRequest,
     FetchResponse,
+    Part,
     read_request,
     write_response,
 )
@@ -57,27 +58,45 @@ log = logging.getLogger(__name__)
 Answers = list[tuple[TopicKey, FetchAnswer]]
 
 
-def serve(broker: Broker, header: RequestHeader, frame: memoryview, reply: Reply) -> None:
-    """Serve one Fetch request; completes `reply` now, or after a wait."""
-    version = header.api_version
-    request = read_request(frame, header.body_position, version)
+class ShortAnswers(Protocol):
+    """Puts together the answer of one partition's records with fewer steps (`fetch_again`)."""
+
+    def parts(self, correlation_id: int, session_id: int, topic: TopicKey, answer: FetchAnswer) -> list[Part] | None:
+        """The whole response in parts; None where it is not of that kind."""
+
+
+def serve(broker: Broker, header: RequestHeader, frame: memoryview, reply: Reply) -> FetchRequest:
+    """Serve one Fetch request; completes `reply` now, or after a wait. Returns what was read."""
+    request = read_request(frame, header.body_position, header.api_version)
+    serve_request(broker, header.api_version, header.correlation_id, request, reply)
+    return request
+
+
+def serve_request(
+    broker: Broker,
+    version: int,
+    correlation_id: int,
+    request: FetchRequest,
+    reply: Reply,
+    short: ShortAnswers | None = None,
+) -> None:
+    """Serve a request that was read; completes `reply` now, or after a wait."""
     if request.isolation_level not in ISOLATION_LEVELS and version >= SESSIONS_FROM:
-        _send(header, FetchResponse(ErrorCode.INVALID_REQUEST), reply)
+        _send(version, correlation_id, FetchResponse(ErrorCode.INVALID_REQUEST), reply)
         return
     try:
         context = broker.fetch_sessions.begin(
             request, uses_topic_ids=version >= TOPIC_IDS_FROM, now_ms=broker.clock.now_ms()
         )
     except SessionRefused as refused:
-        _send(header, FetchResponse(refused.code), reply)
+        _send(version, correlation_id, FetchResponse(refused.code), reply)
         return
-    _Fetch(broker, header, request, context, reply).begin()
+    _Fetch(broker, version, correlation_id, request, context, reply, short).begin()
 
 
-def _send(header: RequestHeader, response: FetchResponse, reply: Reply) -> None:
-    flexible = header.api_version >= FLEXIBLE_FROM
-    parts = write_response(response, header.api_version)
-    reply.complete(framed_parts(header.correlation_id, parts, flexible=flexible))
+def _send(version: int, correlation_id: int, response: FetchResponse, reply: Reply) -> None:
+    parts = write_response(response, version)
+    reply.complete(framed_parts(correlation_id, parts, flexible=version >= FLEXIBLE_FROM))
 
 
 class _Fetch:
@@ -87,28 +106,34 @@ class _Fetch:
         "_broker",
         "_cold",
         "_context",
-        "_header",
+        "_correlation_id",
         "_reply",
         "_request",
+        "_short",
         "_size_bytes",
         "_unhappy",
         "_unreadable",
+        "_version",
         "_waited",
     )
 
     def __init__(
         self,
         broker: Broker,
-        header: RequestHeader,
+        version: int,
+        correlation_id: int,
         request: FetchRequest,
         context: FetchContext,
         reply: Reply,
+        short: ShortAnswers | None,
     ) -> None:
         self._broker = broker
-        self._header = header
+        self._version = version
+        self._correlation_id = correlation_id
         self._request = request
         self._context = context
         self._reply = reply
+        self._short = short
         self._size_bytes = 0
         self._unhappy = False
         self._waited = False
@@ -117,21 +142,47 @@ class _Fetch:
 
     def begin(self) -> None:
         """Answer at once, or wait for more."""
+        if self._may_wait():
+            at_their_ends = self._all_at_their_ends()
+            if at_their_ends:
+                self._wait(at_their_ends)
+                return
         answers = self._locate_warm(self.begin)
         if answers is None:
             return
-        request = self._request
-        enough = self._size_bytes >= request.min_bytes
-        if enough or self._unhappy or request.max_wait_ms <= 0 or not answers:
+        enough = self._size_bytes >= self._request.min_bytes
+        if enough or self._unhappy or self._request.max_wait_ms <= 0 or not answers:
             self._answer(answers)
         else:
-            self._wait()
+            partitions = (self._broker.partitions.find(topic, wanted.index) for topic, wanted in self._context.wanted)
+            self._wait([each for each in partitions if each is not None])
 
-    def _wait(self) -> None:
-        partitions = (self._broker.partitions.find(topic, wanted.index) for topic, wanted in self._context.wanted)
+    def _may_wait(self) -> bool:
+        """Whether the request as a whole lets us wait."""
+        request = self._request
+        return request.max_wait_ms > 0 and request.min_bytes > 0 and request.replica_id < 0 and not _is_invalid(request)
+
+    def _all_at_their_ends(self) -> list[Partition] | None:
+        """The partitions, when all are here and their reader has all there is: a look that costs less than answers would."""
+        found = []
+        find = self._broker.partitions.find
+        for topic, wanted in self._context.wanted:
+            partition = find(topic, wanted.index)
+            if (
+                partition is None
+                or wanted.fetch_offset != partition.log.log_end_offset
+                or wanted.last_fetched_epoch >= 0
+                or wanted.max_bytes < 0
+                or 0 <= wanted.current_leader_epoch != partition.leader_epoch
+            ):
+                return None
+            found.append(partition)
+        return found
+
+    def _wait(self, partitions: list[Partition]) -> None:
         wait = FetchWait(
             self._broker.loop,
-            [each for each in partitions if each is not None],
+            partitions,
             wanted_bytes=self._request.min_bytes - self._size_bytes,
             max_wait_ms=self._request.max_wait_ms,
             committed=self._request.isolation_level == READ_COMMITTED,
@@ -213,7 +264,7 @@ class _Fetch:
 
     def _refusal(self, partition: Partition, index: int, code: ErrorCode) -> FetchAnswer:
         answer = FetchAnswer(index, code)
-        if code in LEADER_TOLD_WITH and self._header.api_version >= LEADER_TOLD_FROM:
+        if code in LEADER_TOLD_WITH and self._version >= LEADER_TOLD_FROM:
             answer.current_leader = (self._broker.node_id, partition.leader_epoch)
         return answer
 
@@ -227,25 +278,37 @@ class _Fetch:
     def _outline(self, partition: Partition, wanted: FetchPartition) -> FetchAnswer:
         """The answer without its records. Raises KafkaError where the client's idea of the partition is not ours."""
         request = self._request
-        if request.isolation_level not in ISOLATION_LEVELS or request.max_bytes < 0 or wanted.max_bytes < 0:
+        if _is_invalid(request) or wanted.max_bytes < 0:
             raise KafkaError(ErrorCode.INVALID_REQUEST, "a limit or an isolation level that cannot be")
         partition.check_leader_epoch(max(wanted.current_leader_epoch, NOT_ASKED))
         if request.replica_id >= 0:
             raise KafkaError(ErrorCode.NOT_LEADER_OR_FOLLOWER, f"{partition.name} has no other replica")
+        log = partition.log
         return FetchAnswer(
             wanted.index,
             ErrorCode.NONE,
             partition.high_watermark,
-            partition.last_stable_offset,
-            partition.log.log_start_offset,
+            log.last_stable_offset,
+            log.log_start_offset,
             [] if request.isolation_level == READ_COMMITTED else None,
             diverging=_divergence(partition, wanted),
         )
 
     def _answer(self, answers: Answers) -> None:
-        selected = self._context.select(answers)
-        response = FetchResponse(ErrorCode.NONE, self._context.session_id, _by_topic(selected))
-        _send(self._header, response, self._reply)
+        selected, session_id = self._context.select(answers), self._context.session_id
+        if self._short is not None and len(selected) == 1:
+            topic, answer = selected[0]
+            parts = self._short.parts(self._correlation_id, session_id, topic, answer)
+            if parts is not None:
+                self._reply.complete(parts)
+                return
+        response = FetchResponse(ErrorCode.NONE, session_id, _by_topic(selected))
+        _send(self._version, self._correlation_id, response, self._reply)
+
+
+def _is_invalid(request: FetchRequest) -> bool:
+    """Whether it has a limit or an isolation level that cannot be."""
+    return request.max_bytes < 0 or request.isolation_level not in ISOLATION_LEVELS
 
 
 def _divergence(partition: Partition, wanted: FetchPartition) -> tuple[int, int] | None:

@@ -15,7 +15,7 @@ from ottla.cli.consume_command import Start, parse_start
 from ottla.cli.errors import CommandError
 from support.broker import BrokerProcess, environment, free_fixed_port
 from support.command_line import Result, ottla
-from support.consuming import make_topic, texts, write
+from support.consuming import KEEPS_OLD_RECORDS, make_topic, texts, write
 
 _numbers = itertools.count()
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -24,7 +24,7 @@ BEGAN_MS = 1_700_000_000_000
 
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerProcess]:
-    settings = {"group.initial.rebalance.delay.ms": "0"}
+    settings = {"group.initial.rebalance.delay.ms": "0", **KEEPS_OLD_RECORDS}
     with BrokerProcess(tmp_path_factory.mktemp("broker"), settings) as running:
         yield running
 

@@ -51,7 +51,7 @@ def test_a_line_is_there_when_it_is_written_not_when_more_are() -> None:
         seen = []
         for number in range(3):
             os.write(writer, b"%d\n" % number)
-            seen.append(await asyncio.wait_for(anext(source), 20))
+            seen.append(await asyncio.wait_for(anext(source), 60))
         return seen
 
     reader, writer = os.pipe()

@@ -62,7 +62,7 @@ def test_sigterm_and_sigint_stop_it_cleanly(tmp_path: Path) -> None:
         broker.start()
         broker.signal(number)
 
-        assert broker.wait(timeout_s=20) == 0
+        assert broker.wait(timeout_s=60) == 0
         assert broker.output.splitlines()[-1].endswith("stopped")
         assert (tmp_path / "data" / ".kafka_cleanshutdown").exists()
 
@@ -106,7 +106,7 @@ def test_flags_go_before_the_file_and_the_log_can_be_json(tmp_path: Path) -> Non
         assert process.stderr is not None
         ignored, started = (json.loads(process.stderr.readline()) for _ in range(2))
         process.terminate()
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
 
     assert process.returncode == 0
     assert ignored["message"].startswith("ignored: num.network.threads")
@@ -123,7 +123,7 @@ def test_port_0_takes_a_free_port_and_says_which(tmp_path: Path) -> None:
         address = hint.rsplit(maxsplit=1)[-1]
         listed = ottla("topics", "list", "--bootstrap-server", address)
         process.terminate()
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
 
     assert f"listens on PLAINTEXT://{address};" in started
     assert not address.endswith(":0")
@@ -133,4 +133,4 @@ def test_port_0_takes_a_free_port_and_says_which(tmp_path: Path) -> None:
 def start_and_wait(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a broker that is expected to give up by itself."""
     command = [sys.executable, "-m", "ottla", "serve", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False, env=environment())
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment())

@@ -47,9 +47,11 @@ def test_a_broker_killed_again_and_again_loses_and_doubles_nothing(tmp_path: Pat
 
 def test_a_broker_that_never_comes_back_is_said_in_time(tmp_path: Path) -> None:
     async def scenario(broker: BrokerProcess) -> None:
-        settings = {"request_timeout_ms": 1_000, "delivery_timeout_ms": 2_000}
+        async with Producer[bytes, bytes](broker.bootstrap) as first:
+            await first.send_and_wait("t", b"0", partition=0)
+        settings = {"request_timeout_ms": 4_000, "delivery_timeout_ms": 5_000}
         async with Producer[bytes, bytes](broker.bootstrap, **settings) as producer:  # type: ignore[arg-type]
-            await producer.send_and_wait("t", b"0", partition=0)
+            await producer.partitions_for("t")
             broker.kill()
             delivery = await producer.send("t", b"1", partition=0)
             with pytest.raises(DeliveryTimedOut, match=r"record 1 of 1 for t-0: not acknowledged"):

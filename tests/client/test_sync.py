@@ -58,7 +58,7 @@ def test_records_are_read_in_a_script(broker: BrokerProcess) -> None:
         producer.send_batch([b"%d" % number for number in range(50)], "read")
     with Consumer[bytes, bytes]("read", bootstrap_servers=broker.bootstrap, auto_offset_reset="earliest") as consumer:
         first = next(consumer)
-        many = consumer.getmany(timeout_ms=5_000)
+        many = consumer.getmany(timeout_ms=60_000)
 
         assert first.value == b"0"
         assert next(record.value for records in many.values() for record in records) == b"1"

@@ -19,7 +19,7 @@ def connections(port: int, count: int, *, receive_buffer_bytes: int | None = Non
             peer = stack.enter_context(socket.socket())
             if receive_buffer_bytes is not None:  # before connecting, or the window is negotiated without it
                 peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
-            peer.settimeout(5)
+            peer.settimeout(30)
             peer.connect(("127.0.0.1", port))
             peer.setblocking(False)
             opened.append(peer)

@@ -52,7 +52,7 @@ CLIENTS = [
     ),
 ]
 
-pytestmark = [pytest.mark.crash, pytest.mark.timeout(120 + 12 * KILLS)]
+pytestmark = [pytest.mark.crash, pytest.mark.timeout(240 + 12 * KILLS)]
 
 
 class Bank:

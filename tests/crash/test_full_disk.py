@@ -32,7 +32,7 @@ PARTITIONS = [TopicPartition("filling", index) for index in range(3)]
 RECORDS_PER_BATCH = 40
 ONE_MIB_SEGMENTS = {"segment.bytes": "1048576"}
 DISK_CYCLES = 20 if os.environ.get("OTTLA_HEAVY") == "1" else 1
-PROMPTLY_S = 10
+PROMPTLY_S = 30
 needs_small_disk = pytest.mark.skipif(why_no_small_disk() is not None, reason=why_no_small_disk() or "")
 
 
@@ -294,7 +294,7 @@ def _ask_for_topic(connection: Connection, name: str) -> Told:
 
 def _answers_or_ends(broker: BrokerProcess) -> bool:
     """Whether it answers; False when it has ended."""
-    deadline = time.monotonic() + 3 * PROMPTLY_S
+    deadline = time.monotonic() + 2 * PROMPTLY_S
     while not answers_metadata(broker.port):
         if not broker.is_running:
             return False
@@ -305,7 +305,7 @@ def _answers_or_ends(broker: BrokerProcess) -> bool:
 
 def _wait_until_more_is_acknowledged(ledger: Ledger, count: int) -> None:
     wanted = ledger.count + count
-    deadline = time.monotonic() + 3 * PROMPTLY_S
+    deadline = time.monotonic() + 2 * PROMPTLY_S
     while ledger.count < wanted:
         assert time.monotonic() < deadline, f"{wanted - ledger.count} of {count} records are not acknowledged"
         time.sleep(0.02)
@@ -313,7 +313,7 @@ def _wait_until_more_is_acknowledged(ledger: Ledger, count: int) -> None:
 
 def _wait_until_nothing_is_acknowledged(ledger: Ledger) -> None:
     """For half a second: whoever is under way waits for room."""
-    deadline = time.monotonic() + 3 * PROMPTLY_S
+    deadline = time.monotonic() + 2 * PROMPTLY_S
     count, since = ledger.count, time.monotonic()
     while time.monotonic() - since < 0.5:
         assert time.monotonic() < deadline, "the disk is full and records are acknowledged"

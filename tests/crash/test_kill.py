@@ -20,7 +20,7 @@ KILLS = int(os.environ.get("OTTLA_CRASH_KILLS", "200" if HEAVY else "8"))
 EVERYTHING_EVERY = 25 if KILLS >= 50 else 4
 CLEAN_STOP_EVERY = 40
 
-pytestmark = [pytest.mark.crash, pytest.mark.timeout(60 + 8 * KILLS)]
+pytestmark = [pytest.mark.crash, pytest.mark.timeout(120 + 8 * KILLS)]
 
 
 def test_nothing_acknowledged_is_lost_however_often_the_broker_is_killed(

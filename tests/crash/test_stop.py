@@ -22,8 +22,8 @@ from support.wire import Api, Connection
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(120)]
 
 MARKER = ".kafka_cleanshutdown"
-WITHIN_S = 4
-"""Seconds, under load, on a machine that does other things too."""
+WITHIN_S = 20
+"""Seconds, on a machine that does other things too; the clients here would keep a broker that waits for them for a minute."""
 ENOUGH_RECORDS = 300
 PARTITIONS = [TopicPartition("stopped", index) for index in range(3)]
 
@@ -81,9 +81,9 @@ def _stop_under_load(broker: BrokerProcess, ledger: Ledger, number: signal.Signa
     for load in loads:
         load.start()
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while ledger.count < ENOUGH_RECORDS:
-            assert time.monotonic() < deadline, f"{ledger.count} records acknowledged in 30 s"
+            assert time.monotonic() < deadline, f"{ledger.count} records acknowledged in 60 s"
             time.sleep(0.01)
         started = time.monotonic()
         broker.signal(number)

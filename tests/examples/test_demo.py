@@ -16,7 +16,7 @@ from support.broker import environment
 
 FOLDER = Path(__file__).parents[2] / "examples" / "demo"
 SHORT = ("--events", "6000", "--rate", "4000", "--down", "0.3")
-TIMEOUT_S = 100
+TIMEOUT_S = 110
 PARTITIONS = 2
 
 

@@ -18,7 +18,7 @@ import kafka
 import ottla
 from interop.messages import MEGABYTE, Headers, Message
 
-DEADLINE_S = 30
+DEADLINE_S = 60
 POLL_S = 0.5
 
 

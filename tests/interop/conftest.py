@@ -21,6 +21,7 @@ from interop.topics import create_topic, delete_topics
 from interop.works_with import WorksWith
 from support.apache_kafka import ApacheKafka, why_java_is_absent
 from support.broker import BrokerProcess
+from support.consuming import KEEPS_OLD_RECORDS
 from support.java_tools import JavaTools
 
 GIVEN = os.environ.get("OTTLA_TEST_BOOTSTRAP", "")
@@ -58,7 +59,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GivenBroker | S
     if GIVEN and GIVEN != APACHE_KAFKA:
         yield GivenBroker(GIVEN)
         return
-    with _new_broker(tmp_path_factory.mktemp("broker"), {}) as started:
+    with _new_broker(tmp_path_factory.mktemp("broker"), KEEPS_OLD_RECORDS) as started:
         yield started
         if isinstance(started, BrokerProcess):
             assert "Traceback" not in started.output, f"the broker met a bug:\n{started.output[-20_000:]}"

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 from interop.messages import MEGABYTE, Headers, Message
 
-DEADLINE_S = 30
+DEADLINE_S = 60
 MESSAGE_END = "<|>"  # more than one byte, so that no test's text or random bytes contain it
 KEY_END = "<:>"
 NULL_SIZE = -1

@@ -18,7 +18,7 @@ from interop.messages import Message, numbered
 pytestmark = pytest.mark.interop
 
 MakeTopic = Callable[..., str]
-DEADLINE_S = 10
+DEADLINE_S = 60
 POLL_S = 0.02
 
 

@@ -25,7 +25,7 @@ from interop.waiting import eventually
 pytestmark = pytest.mark.interop
 
 MakeTopic = Callable[..., str]
-DEADLINE_S = 30
+DEADLINE_S = 60
 
 
 @pytest.fixture

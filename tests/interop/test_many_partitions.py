@@ -17,7 +17,7 @@ pytestmark = pytest.mark.interop
 MakeTopic = Callable[..., str]
 PARTITIONS = 60
 MESSAGES = 600
-DEADLINE_S = 30
+DEADLINE_S = 60
 
 
 class Seen:

@@ -11,7 +11,7 @@ from ottla.protocol.errors import KafkaError
 
 pytestmark = pytest.mark.interop
 
-DEADLINE_S = 30
+DEADLINE_S = 60
 MakeTopic = Callable[..., str]
 
 

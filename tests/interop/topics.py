@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from confluent_kafka.admin import AdminClient, NewTopic
 from interop.waiting import eventually
 
-DEADLINE_S = 30
+DEADLINE_S = 60
 
 
 def create_topic(bootstrap: str, name: str, *, partitions: int = 1, config: Mapping[str, str] | None = None) -> None:

@@ -11,7 +11,7 @@ T = TypeVar("T")
 POLL_S = 0.02
 
 
-def eventually(look: Callable[[], T], expected: T, *, timeout_s: float = 10) -> None:
+def eventually(look: Callable[[], T], expected: T, *, timeout_s: float = 60) -> None:
     """Look until it is as expected.  Apache Kafka's brokers hear of a change some milliseconds after it is made."""
     deadline = time.monotonic() + timeout_s
     while (seen := look()) != expected:
@@ -19,7 +19,7 @@ def eventually(look: Callable[[], T], expected: T, *, timeout_s: float = 10) -> 
         time.sleep(POLL_S)  # another process's state has no event to wait for
 
 
-def until(condition: Callable[[], object], what: str, *, timeout_s: float = 30) -> None:
+def until(condition: Callable[[], object], what: str, *, timeout_s: float = 60) -> None:
     """Look until the condition holds; `what` says in the failure what was waited for."""
     deadline = time.monotonic() + timeout_s
     while not condition():

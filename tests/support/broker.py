@@ -113,7 +113,7 @@ class BrokerProcess:
             self.stop()
         self.kill()
 
-    def start(self, *, timeout_s: float = 30) -> float:
+    def start(self, *, timeout_s: float = 60) -> float:
         """Start, wait until it answers Metadata, and return how many seconds that took from exec."""
         self.launch()
         return self.wait_until_it_answers(timeout_s=timeout_s)
@@ -139,7 +139,7 @@ class BrokerProcess:
         serve = [self._python, "-m", "ottla", "serve", *sets, *self._arguments]
         return [*die_with_parent(), *self._prefix, *serve]
 
-    def wait_until_it_answers(self, *, timeout_s: float = 30) -> float:
+    def wait_until_it_answers(self, *, timeout_s: float = 60) -> float:
         deadline = self._launched_at + timeout_s
         while not answers_metadata(self.port):
             assert self.is_running, f"the broker ended at once ({self.exit_code()}):\n{self.output}"
@@ -147,7 +147,7 @@ class BrokerProcess:
             time.sleep(POLL_S)  # another process's start-up has no event to wait for
         return time.monotonic() - self._launched_at
 
-    def stop(self, *, timeout_s: float = 20) -> int:
+    def stop(self, *, timeout_s: float = 60) -> int:
         """SIGTERM; the exit code.  AssertionError, after a hard kill, when it has not ended within `timeout_s`."""
         self.signal(signal.SIGTERM)
         try:
@@ -184,7 +184,7 @@ def answers_metadata(port: int) -> bool:
     """Whether a broker lists itself there: Metadata v1, asked for no topics."""
     request = struct.pack(">hhihi", METADATA, 1, 7, -1, 0)
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=5) as peer:
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as peer:
             peer.sendall(struct.pack(">i", len(request)) + request)
             stream = peer.makefile("rb")
             (size_bytes,) = struct.unpack(">i", stream.read(4))

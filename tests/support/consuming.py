@@ -12,6 +12,8 @@ from ottla.client.consumer.consumer import Consumer
 
 T = TypeVar("T")
 DEADLINE_S = 60
+KEEPS_OLD_RECORDS = {"log.retention.check.interval.ms": "86400000"}
+"""For a broker that is given records of years ago: else its first look at their age, after five minutes, takes them away."""
 
 
 def run(scenario: Coroutine[Any, Any, T]) -> T:

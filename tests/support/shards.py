@@ -179,7 +179,7 @@ def in_a_house(
         if is_there:
             house.create_topic()
         house.runtime.start()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await house.runtime.loaded()
             await test(house)
             await house.runtime.stop()

@@ -159,7 +159,8 @@ def decode_response(api: int, version: int, frame: bytes) -> tuple[int, dict[str
 class Connection:
     """One connection; `call` for one question and answer, `send` and `receive` for anything else."""
 
-    def __init__(self, port: int, *, host: str = "127.0.0.1", timeout_s: float = 15) -> None:
+    def __init__(self, port: int, *, host: str = "127.0.0.1", timeout_s: float = 60) -> None:
+        self._timeout_s = timeout_s
         self._socket = socket.create_connection((host, port), timeout=timeout_s)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._stream = self._socket.makefile("rb")
@@ -209,7 +210,7 @@ class Connection:
         except TimeoutError:
             return True
         finally:
-            self._socket.settimeout(30)
+            self._socket.settimeout(self._timeout_s)
 
     def close(self) -> None:
         self._stream.close()

@@ -73,7 +73,7 @@ def run(
             clock=StandingClock(),
         )
         groups.start()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             if is_loaded:
                 await groups.runtime.loaded()
             await test(groups)
@@ -182,11 +182,10 @@ def test_a_power_cut_loses_nothing_that_was_answered(seed: int) -> None:
 
 def test_a_silent_member_is_removed_by_the_clock() -> None:
     async def test(groups: GroupCoordinator) -> None:
-        member_id = await lone_member(groups, session_timeout_ms=20)
+        member_id = await lone_member(groups, session_timeout_ms=1_000)
         group = group_g(groups)
-        removed = asyncio.Event()
-        asyncio.get_running_loop().call_later(0.1, removed.set)  # the loop's own clock is what is tried here
-        await removed.wait()
+        while group.state is not GroupState.EMPTY:  # noqa: ASYNC110 - the loop's own clock is what is tried here
+            await asyncio.sleep(0.01)
         assert (group.state, group.generation) == (GroupState.EMPTY, 2)
         assert heartbeat(groups, member_id, 2) is ErrorCode.UNKNOWN_MEMBER_ID
 

@@ -250,7 +250,7 @@ PARTS = (
 
 async def becomes(read: Callable[[], Awaitable[T]], expected: T) -> None:
     """Read until what is expected is there; another process has no event to wait for."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while await read() != expected:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
 

@@ -1,0 +1,93 @@
+"""Fetch once more: what a connection sends like a request before it is served with few steps.
+
+    first request  --> api/fetch, all of it --> a lane is left with the connection
+    the next ones  --> of the same form? --> read in one step --> api/fetch from there on
+                            | no
+                            +--> api/fetch, all of it
+
+A consumer at the tail sends such requests as often as records arrive, and is answered with the records of one partition: that
+answer is put together in one step, too, and where they are few and their pages warm, they are read at once.  What a request
+is answered is decided in `fetch`, whichever way it came.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...protocol.errors import ErrorCode, KafkaError
+from ...protocol.fetch import FetchAnswer, FetchRequest, Part
+from ...protocol.fetch_form import FetchForm, RecordsForm
+from ...protocol.messages import RequestHeader
+from ...protocol.produce import TopicKey
+from ...storage.log import FileSlice
+from ..outbox import JOIN_BYTES
+from ..replies import framed
+from . import fetch
+from .fetch import READ_COMMITTED, serve_request
+
+if TYPE_CHECKING:
+    from ..app import Broker
+    from ..connection import Reply
+
+MOST_LANES = 4
+"""How many a connection keeps: for so many sets of partitions at a time."""
+
+
+def serve(broker: Broker, header: RequestHeader, frame: memoryview, reply: Reply) -> None:
+    """Serve a request the long way, and leave a lane for those that follow."""
+    request = fetch.serve(broker, header, frame, reply)
+    form = FetchForm.of(frame, header, request)
+    if form is not None:
+        connection = reply.connection
+        lane = FetchLane(broker, form, header.api_version, request)
+        connection.lanes = (lane, *connection.lanes[: MOST_LANES - 1])
+
+
+class FetchLane:
+    """The way of one connection's requests for one set of partitions."""
+
+    __slots__ = ("_broker", "_committed", "_form", "_forms", "_version")
+
+    def __init__(self, broker: Broker, form: FetchForm, version: int, request: FetchRequest) -> None:
+        self._broker = broker
+        self._form = form
+        self._version = version
+        self._committed = request.isolation_level == READ_COMMITTED
+        self._forms: dict[tuple[TopicKey, int], RecordsForm] = {}
+
+    def is_for(self, frame: memoryview) -> bool:
+        """Whether a request has the form of this lane."""
+        return self._form.numbers_in(frame) is not None
+
+    def at_once(self, frame: memoryview) -> bytes | None:
+        """A Fetch may have to wait, and needs its `Reply`."""
+        return None
+
+    def begin(self, frame: memoryview, reply: Reply) -> bool:
+        """Serve a request; `reply` is completed now, or after a wait. False where it has another form."""
+        numbers = self._form.numbers_in(frame)
+        if numbers is None:
+            return False
+        serve_request(self._broker, self._version, numbers[0], self._form.request(numbers), reply, self)
+        return True
+
+    def parts(self, correlation_id: int, session_id: int, topic: TopicKey, answer: FetchAnswer) -> list[Part] | None:
+        """The whole response with one partition's records; None where it says anything else."""
+        records = answer.records
+        if not isinstance(records, FileSlice) or answer.aborted or answer.error is not ErrorCode.NONE:
+            return None
+        form = self._forms.get((topic, answer.index))
+        if form is None:
+            form = RecordsForm(topic, answer.index, self._version, framed, committed=self._committed)
+            self._forms[topic, answer.index] = form
+        before, after = form.around(correlation_id, session_id, answer, records.size_bytes)
+        data = _read_now(records) if records.size_bytes <= JOIN_BYTES else None
+        return [before, records, after] if data is None else [b"".join((before, data, after))]
+
+
+def _read_now(records: FileSlice) -> bytes | bytearray | None:
+    """The bytes, if they are warm; what is wrong with reading them, whoever sends them will find."""
+    try:
+        return records.read_now()
+    except (OSError, KafkaError):
+        return None
