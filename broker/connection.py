@@ -68,6 +68,10 @@ class Reply:
         """The peer broke the protocol: its connection ends, with one log line."""
         self.connection.close(reason)
 
+    def refuse(self, reason: str) -> None:
+        """It was no request, as is found only now: those before it are still answered, then the connection ends."""
+        self.connection.refuse(self, reason)
+
     @property
     def holds_line(self) -> bool:
         """Whether the next request must wait."""
@@ -225,6 +229,13 @@ class Connection(asyncio.BufferedProtocol):
             if reply.parts is None and reply.hurry is not None:
                 reply.hurry()
         self._go_on_soon()
+
+    def refuse(self, reply: Reply, reason: str) -> None:
+        """End when the replies before this one are sent; it itself has none."""
+        if not self.is_closed:
+            self._replies.remove(reply)
+            self._end_reason = reason
+            self._go_on_soon()
 
     def line_released(self) -> None:
         """A request that held the line does so no more: what is waiting behind it may begin, soon."""

@@ -141,6 +141,7 @@ def test_serving_imports_neither_the_client_nor_what_only_other_commands_need() 
 
     assert "ottla.broker.app" in loaded
     assert [name for name in loaded if name.split(".")[0] in NOT_TO_SERVE or name.startswith("ottla.client.")] == []
+    assert "ottla.broker.coordination" not in loaded
 
 
 def test_dataclasses_are_made_the_quick_way() -> None:

@@ -33,11 +33,11 @@ from ...topic_names import TRANSACTION_STATE
 from ..runtime.runtime import CoordinatorRuntime, FindPartition
 from ..runtime.shard import Shard
 from . import deciding
-from .deciding import End, NeedsProducerId, ProducerIdAndEpoch
+from .deciding import End, NeedsProducerId
 from .ending import Ending, Markers, Told, marker_of
 from .machine import TransactionMachine
 from .records import TransactionRecord
-from .transaction import PREPARED, Transaction
+from .transaction import PREPARED, ProducerIdAndEpoch, Transaction
 
 RETRY_ENDINGS_S = 0.5
 """How long an ending rests that could not go on."""

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import NamedTuple
 
 from ....protocol.errors import ErrorCode, KafkaError
 from ....protocol.values import dataclass
@@ -30,6 +29,7 @@ from .transaction import (
     NO_PRODUCER_ID,
     NO_TIME,
     PREPARED,
+    ProducerIdAndEpoch,
     Transaction,
     TransactionState,
 )
@@ -37,13 +37,6 @@ from .transaction import (
 
 class NeedsProducerId(Exception):
     """The decision needs a producer id that nobody has had."""
-
-
-class ProducerIdAndEpoch(NamedTuple):
-    """Who a producer says it is."""
-
-    producer_id: int
-    epoch: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
