@@ -13,6 +13,7 @@ import logging
 import os
 import uuid
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from random import Random
 from uuid import UUID
@@ -140,15 +141,19 @@ class Broker(CatalogListener):
             now_ms=clock.now_ms(),
         )
         broker = cls(config, directory, clock)
-        try:
-            await broker._open(on_progress)
-        except BaseException:
-            await broker._abandon()
-            raise
+        async with AsyncExitStack() as undo:
+            await broker._open(undo, on_progress)
+            undo.pop_all()
         return broker
 
-    async def _open(self, on_progress: Callable[[LoadProgress], None] | None) -> None:
-        await asyncio.to_thread(self._load, on_progress)
+    async def _open(self, undo: AsyncExitStack, on_progress: Callable[[LoadProgress], None] | None) -> None:
+        """Part by part; `undo` lets go of those that are there, the last first, when the start fails."""
+        undo.callback(self.directory.abandon)
+        undo.push_async_callback(self.flusher.close)
+        await asyncio.to_thread(self._load_catalog)
+        undo.push_async_callback(self.journal.abandon)
+        undo.push_async_callback(self.partitions.close)
+        await asyncio.to_thread(self._load_logs, on_progress)
         self._tell_recovery()
         self.journal.start(self.flusher, self.clock)
         self.catalog.subscribe(self)
@@ -157,6 +162,9 @@ class Broker(CatalogListener):
         await self.journal.append([TopicRemoved(topic_id) for topic_id in self.catalog.leaving])
         self.producer_ids = ProducerIds(self.journal, self.catalog, node_id=self.node_id)
         self._start_coordinators()
+        undo.push_async_callback(self.groups.stop)
+        undo.push_async_callback(self.transactions.stop)
+        undo.push_async_callback(self.server.stop, 0)
         for listener in self.config.listeners:
             host, port = await self.server.listen(listener.name, listener.host, listener.port)
             self.bound[listener.name] = replace(listener, host=host, port=port)
@@ -164,19 +172,21 @@ class Broker(CatalogListener):
         self._housekeeping.start()
         self.cleaner.start()
 
-    def _load(self, on_progress: Callable[[LoadProgress], None] | None) -> None:
-        """In a thread: the catalog first, for it holds the topics' settings; then the logs."""
-        directory, now_ms = self.directory, self.clock.now_ms()
+    def _load_catalog(self) -> None:
+        """In a thread, before the logs: it holds the topics' settings."""
         self.journal = Journal.open(
-            os.path.join(directory.path, CATALOG_JOURNAL),
+            os.path.join(self.directory.path, CATALOG_JOURNAL),
             CatalogMachine(self.catalog),
-            files=directory.files,
-            now_ms=now_ms,
+            files=self.directory.files,
+            now_ms=self.clock.now_ms(),
         )
         self.config = config_in_force(self._static_config, self.catalog)
-        self.load_report = directory.load(
+
+    def _load_logs(self, on_progress: Callable[[LoadProgress], None] | None) -> None:
+        """In a thread."""
+        self.load_report = self.directory.load(
             lambda topic: self.config.log_config(self.catalog.configs_of(ConfigResource.TOPIC, topic)),
-            now_ms=now_ms,
+            now_ms=self.clock.now_ms(),
             threads=self.config.whole("num.recovery.threads.per.data.dir"),
             others=frozenset({CATALOG_JOURNAL}),
             on_progress=on_progress,
@@ -281,15 +291,6 @@ class Broker(CatalogListener):
             except OSError as error:
                 log.warning("%s: old files could not be removed yet: %s", removed_from.directory, error)
                 removed_from.put_back(removal)
-
-    async def _abandon(self) -> None:
-        """Let go of everything after a failed start."""
-        await self.server.stop(0)
-        await self.cleaner.close()
-        await self.groups.stop()
-        await self.partitions.close()
-        await self.flusher.close()
-        self.directory.abandon()
 
     def _forget_topic(self, topic_id: UUID) -> None:
         """No log of a deleted topic is left: note it, in the background."""

@@ -19,12 +19,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from enum import IntEnum
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from ..protocol.values import dataclass
 from ..storage.config import LogConfig
 from .broker_settings import KAFKA_DEFAULTS
 from .coordinators.consumer_groups.assignors import ASSIGNOR_NAMES, is_assignor

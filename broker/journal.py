@@ -152,6 +152,12 @@ class Journal(Generic[R]):
             await asyncio.wait(self._tasks)
         await asyncio.to_thread(self._close_log)
 
+    async def abandon(self) -> None:
+        """Let go of the log as it is, as a crash would, once what is under way is done."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+        self._log.release()
+
     def _close_log(self) -> None:
         self._log.close()
         write_end(self._files, self._directory, self._log.log_end_offset)

@@ -1,8 +1,8 @@
 """Where requests are received: one buffer that all connections share, and a spare for one that outgrows it.
 
-A producer in bulk sends requests of a megabyte, one after the other.  Memory of that size comes from the system and goes back to
-it, page by page, each of which is zeroed and entered on its first touch; that costs as much as receiving into it.  So the last
-such buffer is kept for the next request.
+A producer in bulk sends requests of a megabyte, one after the other.  Memory of that size comes from the system and goes
+back to it, page by page, each of which is zeroed and entered on its first touch; that costs more than receiving into it.
+So the last such buffer is kept for the next request.
 """
 
 from __future__ import annotations

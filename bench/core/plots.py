@@ -1,4 +1,4 @@
-"""A picture per scenario: for each figure bars side by side, one per broker, with the spread of the runs."""
+"""A picture per scenario: for each figure bars side by side, one per broker and for the floor, with the spread of the runs."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from .model import Better, Metric, Result
+from .model import FLOOR, Better, Metric, Result
 from .statistics import Spread
+from .table import measured_things
 
 COLOURS = ("#1f6f8b", "#c9683f", "#7a8b3f", "#6b5b95")
+FLOOR_COLOUR = "#9a9a9a"
 PANEL_WIDTH, ROW_HEIGHT, MARGIN_HEIGHT = 5.2, 0.42, 1.1
 PANELS_ABREAST = 3
 WIDE = 100
@@ -36,21 +38,31 @@ def plot(results: Sequence[Result], brokers: Sequence[str], directory: Path) -> 
         metrics = list(dict.fromkeys(metric for each in mine for metric in each.metrics))
         if not metrics:
             continue
-        _scenario(pyplot, mine, metrics, brokers, directory / f"{name}.png")
+        _scenario(pyplot, mine, metrics, measured_things(mine, brokers), directory / f"{name}.png")
     return names
 
 
 def _scenario(
     pyplot: Any, results: Sequence[Result], metrics: Sequence[Metric], brokers: Sequence[str], file: Path
 ) -> None:
+    """Panels of as many cases stand in one line, so that all bars of a picture are about as thick."""
+    shown = {metric: [each for each in results if metric in each.metrics] for metric in metrics}
+    metrics = sorted(metrics, key=lambda metric: -len(shown[metric]))
     columns = min(PANELS_ABREAST, len(metrics))
-    lines = -(-len(metrics) // columns)
-    cases = max(sum(metric in each.metrics for each in results) for metric in metrics)
-    size = (PANEL_WIDTH * columns, (ROW_HEIGHT * len(brokers) * cases + MARGIN_HEIGHT) * lines)
-    figure, axes = pyplot.subplots(lines, columns, figsize=size, squeeze=False, layout="constrained")
+    most = [len(shown[first]) for first in metrics[::columns]]
+    heights = [ROW_HEIGHT * len(brokers) * cases + MARGIN_HEIGHT for cases in most]
+    figure, axes = pyplot.subplots(
+        len(most),
+        columns,
+        figsize=(PANEL_WIDTH * columns, sum(heights)),
+        height_ratios=heights,
+        squeeze=False,
+        layout="constrained",
+    )
     panels = list(axes.flat)
-    for panel, metric in zip(panels, metrics, strict=False):
-        _panel(panel, metric, [each for each in results if metric in each.metrics], brokers)
+    for number, metric in enumerate(metrics):
+        _panel(panels[number], metric, shown[metric], brokers)
+        panels[number].set_ylim(most[number // columns] - 0.5, -0.5)
     for unused in panels[len(metrics) :]:
         unused.set_axis_off()
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=len(brokers), frameon=False)
@@ -66,7 +78,7 @@ def _panel(axes: Any, metric: Metric, results: Sequence[Result], brokers: Sequen
         spreads = [Spread.of(values) for values in found if values]
         errors = [[s.median - s.smallest for s in spreads], [s.largest - s.median for s in spreads]]
         medians = [s.median for s in spreads]
-        axes.barh(places, medians, height * 0.9, xerr=errors, color=COLOURS[number % len(COLOURS)], label=broker)
+        axes.barh(places, medians, height * 0.9, xerr=errors, color=_colour(broker, number), label=broker)
         for place, spread in zip(places, spreads, strict=True):
             axes.annotate(
                 f" {spread.median:,.{metric.digits}f}",
@@ -76,7 +88,8 @@ def _panel(axes: Any, metric: Metric, results: Sequence[Result], brokers: Sequen
                 color="#333333",
             )
     axes.set_yticks(range(len(results)), [f"{each.case}\n{each.durability}" for each in results], fontsize=7)
-    axes.invert_yaxis()
+    if metric.aim is not None:
+        axes.axvline(metric.aim, color="#333333", linestyle=":", linewidth=1)
     shown = [
         values for each in results for broker in brokers for values in each.values.get(broker, {}).get(metric.name, [])
     ]
@@ -89,3 +102,7 @@ def _panel(axes: Any, metric: Metric, results: Sequence[Result], brokers: Sequen
     axes.spines[["top", "right"]].set_visible(False)
     way = "more is better" if metric.better is Better.MORE else "less is better"
     axes.set_title(f"{metric.name}, {metric.unit} ({way})", fontsize=9)
+
+
+def _colour(broker: str, number: int) -> str:
+    return FLOOR_COLOUR if broker == FLOOR else COLOURS[number % len(COLOURS)]

@@ -11,9 +11,9 @@ that are subscribed to it. Kafka's classes: `PartitionAssignor`, `GroupSpec`, `R
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from uuid import UUID
 
+from ....protocol.values import dataclass
 from .member import Partitions
 from .range_assignor import assign_range
 from .uniform_assignor import assign_uniform

@@ -7,9 +7,9 @@ broker runs: they are asked for anew with each decision, through a function that
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 
+from ....protocol.values import dataclass
 from ...config import BrokerConfig
 from .assignors import JAVA_CLASSES
 

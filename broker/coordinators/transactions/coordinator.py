@@ -19,11 +19,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 
 from ....protocol.compression import Codec
 from ....protocol.errors import ErrorCode, KafkaError
+from ....protocol.values import dataclass
 from ....storage.directory_names import TopicPartition
 from ...catalog import Catalog
 from ...clock import Clock

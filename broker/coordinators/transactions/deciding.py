@@ -15,10 +15,11 @@ Kafka's class: `TransactionCoordinator`, and the tables in its comments.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 from ....protocol.errors import ErrorCode, KafkaError
+from ....protocol.values import dataclass
 from ....storage.directory_names import TopicPartition
 from .transaction import (
     AT_REST,

@@ -21,9 +21,9 @@ Kafka's classes: `TransactionMetadata`, `TransactionState`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
 
+from ....protocol.values import dataclass
 from ....storage.directory_names import TopicPartition
 
 NO_PRODUCER_ID = -1
