@@ -25,6 +25,7 @@ from ..protocol.fetch import Part
 from .inbox import Inbox
 from .memory import MemoryBudget
 from .outbox import Outbox
+from .receive_memory import ReceiveMemory
 
 MAX_PENDING_REPLIES = 1024
 WRITE_HIGH_WATER_BYTES = 256 * 1024
@@ -94,7 +95,7 @@ class Lane(Protocol):
 class Service(Protocol):
     """What a connection needs of the broker around it."""
 
-    shared_buffer: memoryview
+    receive_memory: ReceiveMemory
     budget: MemoryBudget
     max_frame_bytes: int
 
@@ -118,7 +119,7 @@ class Connection(asyncio.BufferedProtocol):
         self.active_at = 0.0
         self._service = service
         self._loop = asyncio.get_running_loop()
-        self._inbox = Inbox(service.shared_buffer, service.budget, max_frame_bytes=service.max_frame_bytes)
+        self._inbox = Inbox(service.receive_memory, service.budget, max_frame_bytes=service.max_frame_bytes)
         self._replies: deque[Reply] = deque()
         self._corked = False
         self._flush_scheduled = False
