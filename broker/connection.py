@@ -18,7 +18,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, cast
 
 from ..protocol.errors import MalformedMessage
 from ..protocol.fetch import Part
@@ -157,8 +157,7 @@ class Connection(asyncio.BufferedProtocol):
         return too_slow or now - self.active_at > SILENT_S
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = transport = cast(asyncio.Transport, transport)  # uvloop's have no common class with asyncio's
         host, port = (transport.get_extra_info("peername") or ("?", 0))[:2]
         self.peer_host = host
         self.local_host = (transport.get_extra_info("sockname") or ("",))[0]
