@@ -28,7 +28,9 @@ from .outbox import Outbox
 from .receive_memory import ReceiveMemory
 
 MAX_PENDING_REPLIES = 1024
-WRITE_HIGH_WATER_BYTES = 256 * 1024
+WRITE_HIGH_WATER_BYTES = (
+    128 * 1024
+)  # under a chunk of records, which is therefore offered to the peer before the next is read
 
 SILENT_S = 3.0
 """How long a half-sent request may be silent while others wait for the memory it holds."""
