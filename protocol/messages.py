@@ -19,7 +19,6 @@ one keeps the body.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
@@ -29,6 +28,7 @@ from .message_reader import Message, compile_reader
 from .message_writer import compile_writer
 from .primitives import pack_classic_string, read_classic_string, skip_tags
 from .schemas import Direction, has_records, load
+from .values import dataclass
 from .wire import Body, MessageReader, Writer
 
 Buffer = bytes | bytearray | memoryview

@@ -21,12 +21,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from .errors import MalformedMessage
 from .message_reader import Message, compile_reader
 from .message_writer import compile_writer
 from .schemas import FORMATS, ZERO_UUID, Field, Kind, Struct
+from .values import dataclass
 from .wire import MessageReader, Writer
 
 FOREVER = 2**15 - 1
