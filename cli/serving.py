@@ -6,7 +6,6 @@ import asyncio
 import errno
 import logging
 import os
-import shutil
 import signal
 import sys
 import time
@@ -25,6 +24,7 @@ from .errors import FAILED, CommandError
 from .loading_display import LoadingDisplay
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_NAMES = ("ottla", "ottla.exe")
 
 log = logging.getLogger(__name__)
 
@@ -116,7 +116,7 @@ def _what_to_type(broker: Broker) -> str:
 
 def _program() -> str:
     """How this program is called from a shell."""
-    if shutil.which("ottla"):
+    if any(os.access(os.path.join(folder, name), os.X_OK) for folder in os.get_exec_path() for name in _NAMES):
         return "ottla"
     path = os.path.relpath(sys.argv[0])
     return "python -m ottla" if path.endswith("__main__.py") else path
