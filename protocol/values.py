@@ -72,11 +72,7 @@ def _add(cls: type[Any], methods: Methods) -> None:
 def _init(cls: type[Any], fields: Fields, *, writes_slots: bool) -> Callable[..., None]:
     """Compiled, as it is what costs when a value is made."""
     taken = [each for each in fields if each.init]
-    given: dict[str, object] = {"_FRESH": _FRESH}
-    for each in fields:
-        given[f"_default_{each.name}"] = each.default
-        given[f"_new_{each.name}"] = each.default_factory
-        given[f"_set_{each.name}"] = getattr(cls, each.name).__set__
+    given = _names_in_init(cls, fields, writes_slots)
     parameters = ["self", *(_parameter(each) for each in taken if not each.kw_only)]
     if any(each.kw_only for each in taken):
         parameters += ["*", *(_parameter(each) for each in taken if each.kw_only)]
@@ -90,6 +86,18 @@ def _init(cls: type[Any], fields: Fields, *, writes_slots: bool) -> Callable[...
     init: Callable[..., None] = made["make"](**given)
     init.__annotations__ = {each.name: each.type for each in taken} | {"return": None}
     return init
+
+
+def _names_in_init(cls: type[Any], fields: Fields, writes_slots: bool) -> dict[str, object]:
+    given: dict[str, object] = {"_FRESH": _FRESH}
+    for each in fields:
+        if each.default is not MISSING:
+            given[f"_default_{each.name}"] = each.default
+        if each.default_factory is not MISSING:
+            given[f"_new_{each.name}"] = each.default_factory
+        if writes_slots:
+            given[f"_set_{each.name}"] = getattr(cls, each.name).__set__
+    return given
 
 
 def _has_default(field: dataclasses.Field[Any]) -> bool:
