@@ -1,6 +1,6 @@
 """The broker put together: the one place where its parts meet.
 
-    start   lock and load the log directory -> replay the journal -> partitions -> coordinators load -> listen
+    start   lock and load the log directory -> replay the journal -> partitions -> listen; coordinators come behind
     stop    accept no more, answer what is being served -> finish what is under way -> close the directory, clean
 
 `Broker` is what handlers get. It holds the parts; what it does itself is to start and stop them in the right order.
@@ -12,10 +12,12 @@ import asyncio
 import logging
 import os
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from importlib import import_module
 from random import Random
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from ..storage.directory import LogDirectory
@@ -24,33 +26,30 @@ from ..storage.log import Log, Removal
 from ..storage.system_files import SystemFiles
 from .adoption import adopt
 from .api.context import RequestContext
-from .api.deciding import cluster_of
-from .api.table import HANDLERS
-from .api.topics import configs_checker, new_topic_id
 from .catalog import Catalog, CatalogListener
 from .catalog_machine import CatalogMachine
 from .catalog_records import CatalogRecord, ClusterFormed, ConfigResource, NodeStarted, TopicRemoved
 from .cleaner import Cleaner
 from .clock import SystemClock
 from .config import BrokerConfig
-from .coordinators.consumer_groups.settings import ConsumerGroupSettings
-from .coordinators.coordinator import GroupCoordinator
-from .coordinators.settings import CoordinatorSettings
-from .coordinators.transactions.coordinator import TransactionCoordinator, TransactionSettings
-from .coordinators.transactions.partition_markers import PartitionMarkers
 from .dispatch import Dispatcher
 from .dynamic_config import config_in_force
 from .features import first_levels
 from .fetch_sessions import FetchSessions
 from .flusher import Flusher
-from .group_configs import group_times
 from .housekeeping import Housekeeping
-from .internal_topics import InternalTopics, codec_of_offsets, internal_configs
 from .journal import Journal
 from .listeners import Listener, as_reached
 from .partitions import Partitions
 from .producer_ids import ProducerIds
 from .server import Server
+from .topic_names import CONSUMER_OFFSETS, TRANSACTION_STATE
+
+if TYPE_CHECKING:
+    from .coordination import Coordination
+    from .coordinators.coordinator import GroupCoordinator
+    from .coordinators.transactions.coordinator import TransactionCoordinator
+    from .internal_topics import InternalTopics
 
 CATALOG_JOURNAL = "__ottla_catalog-0"
 """The folder of the catalog's journal, beside the partitions'."""
@@ -79,8 +78,6 @@ class Broker(CatalogListener):
         self.load_report: LoadReport
         self.journal: Journal[CatalogRecord]
         self.producer_ids: ProducerIds
-        self.internal_topics: InternalTopics
-        self.transactions: TransactionCoordinator
         self.bound: dict[str, Listener] = {}
         self.partitions = Partitions(
             directory,
@@ -92,15 +89,6 @@ class Broker(CatalogListener):
             let_go=lambda logs: self.cleaner.let_go(logs),
         )
         self.cleaner = Cleaner(self.partitions, self.flusher, config=lambda: self.config, clock=clock)
-        self.groups = GroupCoordinator(
-            self.catalog,
-            self.partitions,
-            CoordinatorSettings.of(config),
-            ConsumerGroupSettings.of(config, lambda group_id: group_times(self.catalog, self.config, group_id)),
-            codec=codec_of_offsets(config),
-            clock=clock,
-        )
-        self.transaction_markers = PartitionMarkers(self.catalog, self.partitions, self.groups, clock)
         self.server = Server(
             max_frame_bytes=config.whole("socket.request.max.bytes"),
             queued_max_bytes=config.request_memory_bytes,
@@ -109,8 +97,11 @@ class Broker(CatalogListener):
             max_connections_of_address=config.max_connections_of_address,
             max_idle_s=config.whole("connections.max.idle.ms") / 1000,
         )
-        self.server.dispatcher = Dispatcher(self, HANDLERS)
+        self.server.dispatcher = Dispatcher(self)
         self._housekeeping = Housekeeping(self)
+        self._coordination: Coordination | None = None
+        self._bringing_up: asyncio.Task[None] | None = None
+        self._is_open = False
 
     @property
     def node_id(self) -> int:
@@ -161,9 +152,8 @@ class Broker(CatalogListener):
         await asyncio.to_thread(self.partitions.open, self.load_report.failed)
         await self.journal.append([TopicRemoved(topic_id) for topic_id in self.catalog.leaving])
         self.producer_ids = ProducerIds(self.journal, self.catalog, node_id=self.node_id)
-        self._start_coordinators()
-        undo.push_async_callback(self.groups.stop)
-        undo.push_async_callback(self.transactions.stop)
+        self._is_open = True
+        undo.push_async_callback(self._end_coordination)
         undo.push_async_callback(self.server.stop, 0)
         for listener in self.config.listeners:
             host, port = await self.server.listen(listener.name, listener.host, listener.port)
@@ -171,6 +161,8 @@ class Broker(CatalogListener):
         await self.server.start()
         self._housekeeping.start()
         self.cleaner.start()
+        if self.catalog.topics.keys() & {CONSUMER_OFFSETS, TRANSACTION_STATE}:
+            self._bringing_up = asyncio.ensure_future(self._bring_up())
 
     def _load_catalog(self) -> None:
         """In a thread, before the logs: it holds the topics' settings."""
@@ -191,28 +183,6 @@ class Broker(CatalogListener):
             others=frozenset({CATALOG_JOURNAL}),
             on_progress=on_progress,
         )
-
-    def _start_coordinators(self) -> None:
-        """They follow the catalog from here on, behind the partitions, whose logs they use."""
-        self.internal_topics = InternalTopics(
-            self.journal,
-            self.catalog,
-            self.partitions,
-            cluster=lambda: cluster_of(self),
-            check_configs=configs_checker(self.config),
-            new_id=new_topic_id,
-            config=lambda: self.config,
-        )
-        self.groups.start()
-        self.transactions = TransactionCoordinator(
-            TransactionSettings.of(self.config),
-            catalog=self.catalog,
-            partitions=self.partitions,
-            markers=self.transaction_markers,
-            producer_ids=self.producer_ids,
-            clock=self.clock,
-        )
-        self.transactions.start()
 
     def _tell_recovery(self) -> None:
         """Say what the last stop left behind; a new directory has nothing to tell."""
@@ -238,11 +208,16 @@ class Broker(CatalogListener):
             found,
             node_id=self.node_id,
             new_id=uuid.uuid4,
-            configs_of=lambda topic: internal_configs(topic, self.config),
+            configs_of=self._configs_of_adopted,
         )
         if adopted:
             log.info("taking over %d topics that were found in %s", len(adopted), self.directory.path)
         return [ClusterFormed(self.directory.identity.cluster_id), *levels, *adopted, NodeStarted(self.node_id)]
+
+    def _configs_of_adopted(self, topic: str) -> Mapping[str, str]:
+        from .internal_topics import internal_configs  # seldom needed at a start
+
+        return internal_configs(topic, self.config)
 
     def advertised(self, context: RequestContext) -> Listener:
         """Where clients that came in as this one did reach this node."""
@@ -252,13 +227,16 @@ class Broker(CatalogListener):
 
     async def stop(self) -> list[str]:
         """Stop in order, with everything on the disk. Returns what went wrong, in words."""
-        self.groups.release()
+        self._is_open = False
+        if self._bringing_up is not None:
+            await asyncio.wait([self._bringing_up])
+        if self._coordination is not None:
+            self._coordination.release()
         await self.server.stop(STOP_GRACE_S)
         await self.server.dispatcher.close()
         await self._housekeeping.close()
-        await self.transactions.stop()
+        await self._end_coordination()
         await self.cleaner.close()
-        await self.groups.stop()
         await self.partitions.close()
         problems = []
         try:
@@ -268,6 +246,49 @@ class Broker(CatalogListener):
         await self.flusher.close()
         problems += await asyncio.to_thread(self.directory.close, threads=CLOSE_THREADS)
         return problems
+
+    # --- coordinators
+
+    @property
+    def coordination(self) -> Coordination:
+        """The coordinators. They are made when they are first asked for, see `coordination`."""
+        return self._coordination or self._coordinate()
+
+    @property
+    def groups(self) -> GroupCoordinator:
+        """The coordinator of groups."""
+        return self.coordination.groups
+
+    @property
+    def transactions(self) -> TransactionCoordinator:
+        """The coordinator of transactions."""
+        return self.coordination.transactions
+
+    @property
+    def internal_topics(self) -> InternalTopics:
+        """Where the coordinators keep what they know."""
+        return self.coordination.internal_topics
+
+    async def _bring_up(self) -> None:
+        """Import the coordinators in a thread, for requests come in already, and let them go on where the last ones stopped."""
+        await asyncio.to_thread(import_module, f"{__package__}.coordination")
+        if self._coordination is None and self._is_open:
+            self._coordinate()
+
+    def _coordinate(self) -> Coordination:
+        from .coordination import Coordination  # here, and seldom: it is what a start does without
+
+        self._coordination = Coordination(self)
+        if self._is_open:
+            self._coordination.start()
+        return self._coordination
+
+    async def _end_coordination(self) -> None:
+        self._is_open = False
+        if self._coordination is not None:
+            await self._coordination.stop()
+
+    # --- by the clock
 
     async def sweep(self) -> None:
         """Apply retention to every log, a few at a time, and remove what was deleted long enough ago."""

@@ -23,10 +23,11 @@ Kafka's counterparts: `MetadataImage` with its deltas, `MetadataPublisher`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TypeVar
 from uuid import UUID
 
+from ..protocol.values import dataclass, field
 from .catalog_records import (
     CatalogRecord,
     ClientQuotasChanged,

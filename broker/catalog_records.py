@@ -22,12 +22,14 @@ together.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import fields
 from enum import IntEnum
 from typing import Any, ClassVar, NamedTuple, cast
 from uuid import UUID
 
 import msgpack
+
+from ..protocol.values import dataclass, field
 
 NO_LEADER = -1
 

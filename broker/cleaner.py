@@ -21,10 +21,11 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TypeVar
 
 from ..protocol.errors import KafkaError, MalformedMessage
+from ..protocol.values import dataclass, field
 from ..storage.compaction.choice import Cleanable, cleanable
 from ..storage.compaction.compaction import Compaction, CompactionAborted, LogDamaged
 from ..storage.compaction.replacement import HalfReplaced

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from ..protocol.values import dataclass
 from ..storage.compaction.compaction import Limits
 from .config import BrokerConfig
 

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import IntEnum
 from ipaddress import ip_address
 
 from ..protocol.errors import ErrorCode, KafkaError
+from ..protocol.values import dataclass
 from .catalog import Catalog
 from .catalog_records import CatalogRecord, ClientQuotasChanged, QuotaEntity
 

@@ -19,15 +19,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from enum import IntEnum
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from ..protocol.values import dataclass
 from ..storage.config import LogConfig
 from .broker_settings import KAFKA_DEFAULTS
-from .coordinators.consumer_groups.assignors import ASSIGNOR_NAMES, is_assignor
+from .coordinators.consumer_groups.assignor_names import ASSIGNOR_NAMES, is_assignor
 from .listeners import Listener, advertised_listeners, broker_listeners, parse_protocols
 from .settings import BROKER_SETTINGS, TOPIC_SETTINGS, InvalidSetting, Setting, Value
 
@@ -354,7 +355,8 @@ def _check_consumer_groups(config: BrokerConfig) -> None:
         raise InvalidSetting(f"{heartbeat} must be less than {session}")
     unknown = [each for each in config.words("group.consumer.assignors") if not is_assignor(each)]
     if unknown:
-        raise InvalidSetting(f"group.consumer.assignors: there is no assignor {unknown[0]}; {ASSIGNOR_NAMES} are known")
+        known = " and ".join(ASSIGNOR_NAMES)
+        raise InvalidSetting(f"group.consumer.assignors: there is no assignor {unknown[0]}; {known} are known")
 
 
 def _check_times(config: BrokerConfig) -> None:

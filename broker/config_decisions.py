@@ -13,10 +13,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import IntEnum
 
 from ..protocol.errors import ErrorCode, KafkaError
+from ..protocol.values import dataclass
 from .catalog import Catalog
 from .catalog_records import CatalogRecord, ConfigResource, ConfigsChanged
 from .config import BrokerConfig

@@ -7,8 +7,8 @@ histories come from `config`; groups and client metrics have shorter ones, told 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
+from ..protocol.values import dataclass
 from .config import BrokerConfig, ConfigSource, Described
 from .dynamic_config import DYNAMIC_ONLY, setting_named
 from .resource_settings import CLIENT_METRICS_SETTINGS, GROUP_SETTINGS

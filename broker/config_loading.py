@@ -17,9 +17,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from ..protocol.values import dataclass
 from .config import BrokerConfig
 from .properties import read_properties
 from .settings import BROKER_SETTINGS, InvalidSetting

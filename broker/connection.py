@@ -18,16 +18,19 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, cast
 
 from ..protocol.errors import MalformedMessage
 from ..protocol.fetch import Part
 from .inbox import Inbox
 from .memory import MemoryBudget
 from .outbox import Outbox
+from .receive_memory import ReceiveMemory
 
 MAX_PENDING_REPLIES = 1024
-WRITE_HIGH_WATER_BYTES = 256 * 1024
+WRITE_HIGH_WATER_BYTES = (
+    128 * 1024
+)  # under a chunk of records, which is therefore offered to the peer before the next is read
 
 SILENT_S = 3.0
 """How long a half-sent request may be silent while others wait for the memory it holds."""
@@ -68,6 +71,10 @@ class Reply:
         """The peer broke the protocol: its connection ends, with one log line."""
         self.connection.close(reason)
 
+    def refuse(self, reason: str) -> None:
+        """It was no request, as is found only now: those before it are still answered, then the connection ends."""
+        self.connection.refuse(self, reason)
+
     @property
     def holds_line(self) -> bool:
         """Whether the next request must wait."""
@@ -90,7 +97,7 @@ class Lane(Protocol):
 class Service(Protocol):
     """What a connection needs of the broker around it."""
 
-    shared_buffer: memoryview
+    receive_memory: ReceiveMemory
     budget: MemoryBudget
     max_frame_bytes: int
 
@@ -114,7 +121,7 @@ class Connection(asyncio.BufferedProtocol):
         self.active_at = 0.0
         self._service = service
         self._loop = asyncio.get_running_loop()
-        self._inbox = Inbox(service.shared_buffer, service.budget, max_frame_bytes=service.max_frame_bytes)
+        self._inbox = Inbox(service.receive_memory, service.budget, max_frame_bytes=service.max_frame_bytes)
         self._replies: deque[Reply] = deque()
         self._corked = False
         self._flush_scheduled = False
@@ -152,8 +159,7 @@ class Connection(asyncio.BufferedProtocol):
         return too_slow or now - self.active_at > SILENT_S
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = transport = cast(asyncio.Transport, transport)  # uvloop's have no common class with asyncio's
         host, port = (transport.get_extra_info("peername") or ("?", 0))[:2]
         self.peer_host = host
         self.local_host = (transport.get_extra_info("sockname") or ("",))[0]
@@ -225,6 +231,13 @@ class Connection(asyncio.BufferedProtocol):
             if reply.parts is None and reply.hurry is not None:
                 reply.hurry()
         self._go_on_soon()
+
+    def refuse(self, reply: Reply, reason: str) -> None:
+        """End when the replies before this one are sent; it itself has none."""
+        if not self.is_closed:
+            self._replies.remove(reply)
+            self._end_reason = reason
+            self._go_on_soon()
 
     def line_released(self) -> None:
         """A request that held the line does so no more: what is waiting behind it may begin, soon."""

@@ -4,6 +4,9 @@ Produce and Fetch have serve functions of their own, which read the frame in pla
 `Message`, handled, and its answer encoded. A handler that returns an awaitable runs as a task, of which the dispatcher
 is the owner: it is cancelled when its connection is gone or the broker stops.
 
+The first request of an API and version waits for a thread that imports the handler (`api/table`) and compiles the messages,
+5 to 100 ms; the connection's next request begins after it, and all others go on meanwhile.
+
 Who is to blame decides what happens: a frame that cannot be read, an unknown API or version ends the connection (as in
 Kafka, but for ApiVersions, which answers). An exception that nobody expected is ours: it is logged with its traceback, and
 the connection ends, because what the request did is not known.
@@ -15,18 +18,20 @@ import asyncio
 import logging
 import struct
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from ..protocol.apis import SUPPORTED, ApiKey, response_header_version
 from ..protocol.errors import MalformedMessage
 from ..protocol.messages import (
+    Buffer,
     Message,
     RequestHeader,
     decode_request,
     decode_request_header,
     encode_response,
+    prepare,
 )
-from .api import api_versions, fetch_again, produce_again
+from .api import api_versions, fetch_again, produce_again, table
 from .api.context import Handler, RequestContext
 from .replies import framed
 
@@ -45,11 +50,11 @@ log = logging.getLogger(__name__)
 
 
 class Dispatcher:
-    """Owns the table of handlers and the tasks of those that wait."""
+    """Owns the handlers in use, by API and version, and the tasks of those that wait."""
 
-    def __init__(self, broker: Broker, handlers: dict[ApiKey, Handler]) -> None:
+    def __init__(self, broker: Broker) -> None:
         self._broker = broker
-        self._handlers = handlers
+        self._handlers: dict[tuple[int, int], Handler] = {}
         self._served_in_place: dict[int, Serve] = {ApiKey.PRODUCE: produce_again.serve, ApiKey.FETCH: fetch_again.serve}
         self._tasks: dict[asyncio.Task[None], Connection | None] = {}
 
@@ -109,11 +114,39 @@ class Dispatcher:
         return False
 
     def _handle(self, connection: Connection, header: RequestHeader, frame: memoryview, reply: Reply) -> None:
+        handler = self._handlers.get((header.api_key, header.api_version))
+        body = frame[header.body_position :]
+        if handler is None:
+            # The frame is ours only until we return.
+            self._go_on(None, header, self._answer_to_first(connection, header, bytes(body), reply), reply)
+            return
+        answer = self._ask(handler, connection, header, body, reply)
+        if isinstance(answer, Message):
+            self._answer(header, answer, reply)
+        else:
+            self._go_on(connection, header, answer, reply)
+
+    async def _answer_to_first(
+        self, connection: Connection, header: RequestHeader, body: bytes, reply: Reply
+    ) -> Message:
         key, version = header.api_key, header.api_version
-        request = decode_request(key, version, frame[header.body_position :])
+        handler = await asyncio.to_thread(_load, ApiKey(key), version)
+        self._handlers[key, version] = handler
+        task = asyncio.current_task()
+        # Where the connection is gone, the request counts all the same: who leaves a group may not wait for the answer.
+        if task is not None and not connection.is_closed:
+            self._tasks[task] = connection
+        answer = self._ask(handler, connection, header, body, reply)
+        # mypy takes a Message, which has any attribute, for awaitable.
+        return answer if isinstance(answer, Message) else await cast(Awaitable[Message], answer)
+
+    def _ask(
+        self, handler: Handler, connection: Connection, header: RequestHeader, body: Buffer, reply: Reply
+    ) -> Message | Awaitable[Message]:
+        request = decode_request(header.api_key, header.api_version, body)
         context = RequestContext(
-            key,
-            version,
+            header.api_key,
+            header.api_version,
             header.client_id,
             connection.listener,
             connection.local_host,
@@ -121,17 +154,18 @@ class Dispatcher:
             self._broker.clock.now_ms(),
             reply.let_next_begin,
         )
-        answer = self._handlers[ApiKey(key)](self._broker, context, request)
-        if isinstance(answer, Message):
-            self._answer(header, answer, reply)
-            return
+        return handler(self._broker, context, request)
+
+    def _go_on(self, owner: Connection | None, header: RequestHeader, answer: Awaitable[Message], reply: Reply) -> None:
         task = asyncio.ensure_future(self._await(header, answer, reply))
-        self._tasks[task] = connection
+        self._tasks[task] = owner
         task.add_done_callback(self._tasks.pop)
 
     async def _await(self, header: RequestHeader, answer: Awaitable[Message], reply: Reply) -> None:
         try:
             self._answer(header, await answer, reply)
+        except MalformedMessage as error:
+            reply.refuse(str(error))
         except Exception:  # noqa: BLE001 - as in serve
             self._failed(header.api_key, header.api_version, reply)
 
@@ -145,3 +179,9 @@ class Dispatcher:
         name = ApiKey(key).name
         log.exception("%s version %d failed", name, version)
         reply.close(f"{name} failed in the broker")
+
+
+def _load(key: ApiKey, version: int) -> Handler:
+    """In a thread: the handler, and the messages of this version."""
+    prepare(key, version)
+    return table.load(key)

@@ -11,10 +11,10 @@ their own), it tells tools how new a Kafka they talk to. Refusals are those of K
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from enum import IntEnum
 
 from ..protocol.errors import ErrorCode, KafkaError
+from ..protocol.values import dataclass
 from .catalog import Catalog
 from .catalog_records import CatalogRecord, FeatureLevelSet
 

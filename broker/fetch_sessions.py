@@ -15,12 +15,12 @@ minutes, or of one as old that is smaller; otherwise its consumer is served with
 
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass
 from random import Random
 
 from ..protocol.errors import ErrorCode
 from ..protocol.fetch import FetchAnswer, FetchPartition, FetchRequest
 from ..protocol.produce import TopicKey
+from ..protocol.values import dataclass
 
 INITIAL_EPOCH = 0
 FINAL_EPOCH = -1

@@ -17,8 +17,8 @@ A frame is a view into either buffer: it is valid until the next `settle`. It is
 from ..protocol.frames import SIZE_BYTES, frame_size
 from ..protocol.primitives import INT32
 from .memory import MemoryBudget
+from .receive_memory import ReceiveMemory
 
-SHARED_BUFFER_BYTES = 256 * 1024
 SMALL_TARGET_BYTES = 4 * 1024  # received at once while memory is short
 FIRST_GROWTH_BYTES = 1024 * 1024  # taken at once for a request of that size; larger ones double as they arrive
 
@@ -34,6 +34,7 @@ class Inbox:
         "_budget",
         "_end",
         "_max_frame_bytes",
+        "_memory",
         "_own",
         "_shared",
         "_start",
@@ -41,9 +42,10 @@ class Inbox:
         "reserved_bytes",
     )
 
-    def __init__(self, shared: memoryview, budget: MemoryBudget, *, max_frame_bytes: int) -> None:
-        self._shared = shared
-        self._view = shared
+    def __init__(self, memory: ReceiveMemory, budget: MemoryBudget, *, max_frame_bytes: int) -> None:
+        self._memory = memory
+        self._shared = memory.shared
+        self._view = memory.shared
         self._own = False
         self._start = 0
         self._end = 0
@@ -110,6 +112,7 @@ class Inbox:
         if not self._own and not self.reserved_bytes:
             self._start = self._end = 0
             return
+        self._let_go()
         self._view = self._shared
         self._own = False
         self._start = self._end = 0
@@ -126,11 +129,16 @@ class Inbox:
         capacity = have
         if reserved:
             capacity = max(have, min(max(first, SMALL_TARGET_BYTES), max(FIRST_GROWTH_BYTES, 2 * have)))
-        kept = memoryview(bytearray(capacity))
+        kept = self._memory.take(capacity)
         kept[:have] = self._view[self._start : self._end]
+        self._let_go()
         self._view = kept
         self._own = True
         self._start, self._end = 0, have
+
+    def _let_go(self) -> None:
+        if self._own:
+            self._memory.give_back(self._view)
 
     def _first_bytes(self) -> int:
         """What the first request comes to with its size, as far as that is known."""

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from uuid import UUID
 
 from ..protocol.compression import Codec
 from ..protocol.errors import ErrorCode, KafkaError
+from ..protocol.values import dataclass
 from .catalog import Catalog
 from .catalog_records import CatalogRecord
 from .config import BrokerConfig

@@ -17,11 +17,11 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from ..protocol.errors import KafkaError
 from ..protocol.records import crc_is_valid, iter_headers, iter_records
+from ..protocol.values import dataclass
 from ..storage.config import NEVER, LogConfig
 from ..storage.files import Files
 from ..storage.log import Log

@@ -24,12 +24,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import msgpack
 
 from ..protocol.records import BatchBuilder, crc_is_valid, iter_headers, iter_records
+from ..protocol.values import dataclass
 from ..storage.files import Files
 
 BATCH_BYTES = 256 * 1024

@@ -22,8 +22,9 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from ..protocol.values import dataclass
 from .setting import InvalidSetting
 
 WILDCARD_HOSTS = frozenset({"", "0.0.0.0", "::"})

@@ -14,7 +14,8 @@ Holders that stall while others wait are ended by the server (`Connection.is_sta
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from ..protocol.values import dataclass
 
 SMALL_SHARE = 8
 LARGE_SHARE = (3, 4)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from ..protocol.compression import Codec
+from ..protocol.values import dataclass
 from .config import BrokerConfig, ConfigSource, Values
 from .produce_validation import AppendRules
 

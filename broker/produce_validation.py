@@ -8,7 +8,6 @@ record is looked at only where a setting asks for it or something is wrong and e
 key is needed), bounds on timestamps.
 """
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..protocol.batch_header import (
@@ -36,6 +35,7 @@ from ..protocol.records import (
     read_header,
     with_records,
 )
+from ..protocol.values import dataclass
 
 HeaderValues = tuple[int, ...]
 """What HEADER unpacks."""

@@ -1,6 +1,6 @@
 """The listeners and the connections they accepted: limits, idle ends, a clean stop.
 
-Every connection of a process receives into one shared buffer (`Inbox`) and draws on one memory budget.
+Every connection of a process receives into one shared buffer (`ReceiveMemory`) and draws on one memory budget.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from .connection import Connection, Reply
-from .inbox import SHARED_BUFFER_BYTES
 from .memory import MemoryBudget
+from .receive_memory import ReceiveMemory
 
 if TYPE_CHECKING:
     from .dispatch import Dispatcher
@@ -37,7 +37,7 @@ class Server:
         max_connections_of_address: Mapping[str, int],
         max_idle_s: float,
     ) -> None:
-        self.shared_buffer = memoryview(bytearray(SHARED_BUFFER_BYTES))
+        self.receive_memory = ReceiveMemory()
         self.budget = MemoryBudget(queued_max_bytes)
         self.max_frame_bytes = max_frame_bytes
         self.max_connections = max_connections

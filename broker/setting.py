@@ -18,8 +18,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum, IntEnum
+
+from ..protocol.values import dataclass
 
 Value = bool | int | float | str | tuple[str, ...] | None
 """A parsed value.  None: not set, and no default."""

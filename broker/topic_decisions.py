@@ -12,10 +12,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from uuid import UUID
 
 from ..protocol.errors import ErrorCode, KafkaError
+from ..protocol.values import dataclass, field
 from .catalog import Catalog, Topic
 from .catalog_records import CatalogRecord, PartitionsAdded, PartitionState, TopicCreated
 from .placement import check_assignment, led_by_first, place_partitions

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from uuid import UUID
 
 from ..protocol.errors import ErrorCode
+from ..protocol.values import dataclass
 from .catalog import Catalog
 from .catalog_records import CatalogRecord, TopicDeleted
 

@@ -13,13 +13,13 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ..client.admin.values import TopicPartition
 from ..client.consumer.consumer import Consumer
 from ..protocol.errors import ErrorCode, KafkaError
+from ..protocol.values import dataclass, field
 from .asking import in_one_line
 from .errors import WRONGLY_ASKED, CommandError
 from .rate_display import RateDisplay

@@ -7,7 +7,6 @@ commit over it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from ..client.admin import (
@@ -19,6 +18,7 @@ from ..client.admin import (
     TopicPartition,
 )
 from ..protocol.errors import ErrorCode, KafkaError
+from ..protocol.values import dataclass
 from .asking import ask, fail_if_any_refused
 from .errors import WRONGLY_ASKED, CommandError
 from .offset_reset import Extent, Plan, Target, Wish, new_offset, plan_lines, read_plan

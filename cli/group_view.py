@@ -7,7 +7,6 @@ the committed offset; without a commit there is none to tell.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from ..client.admin import (
     Admin,
@@ -19,6 +18,7 @@ from ..client.admin import (
     TopicPartition,
 )
 from ..protocol.errors import ErrorCode, KafkaError
+from ..protocol.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,11 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum, auto
 
 from ..client.admin import TopicPartition
+from ..protocol.values import dataclass
 from .errors import WRONGLY_ASKED, CommandError
 
 _ISO_DURATION = re.compile(

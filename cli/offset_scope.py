@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from ..client.admin import Admin, TopicPartition
 from ..protocol.errors import KafkaError
+from ..protocol.values import dataclass
 from .asking import fail_if_any_refused
 from .errors import WRONGLY_ASKED, CommandError
 

@@ -11,12 +11,12 @@ import sys
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import Any, BinaryIO, Protocol, cast
 
 from ..client.errors import CannotConnect, ClientError
 from ..client.producer import Producer
 from ..protocol.errors import KafkaError
+from ..protocol.values import dataclass
 from .errors import WRONGLY_ASKED, CommandError
 from .line_source import LineSource
 from .record_lines import LineReader, LineRecord, empty_as_null, json_line, keyed_line, plain_line

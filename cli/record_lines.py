@@ -13,8 +13,9 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from ..protocol.values import dataclass
 
 _FIELDS = ("key", "value", "headers", "partition", "timestamp")
 _PASSED_OVER = ("topic", "offset", "time")

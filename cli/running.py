@@ -35,6 +35,9 @@ def run() -> None:
 def _dispatch(words: list[str]) -> None:
     """A plain `serve` goes straight to the broker, all else through Typer (see `quick_serve` for why)."""
     if words[:1] == ["serve"]:
+        from ..broker.garbage import look_seldom
+
+        look_seldom()
         from .quick_serve import plain_options
 
         options = plain_options(words[1:])

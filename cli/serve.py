@@ -9,11 +9,11 @@ A wrong flag, setting or file is one line and exit code 2; data or an address th
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..broker.logs import LogFormat, LogLevel, configure_logging
+from ..protocol.values import dataclass, field
 from .errors import FAILED, WRONGLY_ASKED, CommandError
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ import asyncio
 import errno
 import logging
 import os
-import shutil
 import signal
 import sys
 import time
+from collections.abc import Callable
 
 from .. import __version__
 from ..broker.app import Broker
@@ -24,6 +24,7 @@ from .errors import FAILED, CommandError
 from .loading_display import LoadingDisplay
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_NAMES = ("ottla", "ottla.exe")
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,17 @@ def run_broker(loaded: LoadedConfig, *, started_at: float, shows_progress: bool)
 
     `started_at` is the reading of `time.perf_counter` that the start line counts from.
     """
-    return asyncio.run(_run(loaded, started_at, shows_progress))
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(_run(loaded, started_at, shows_progress))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop's, where it exists: a fifth of what a request costs that comes alone is asyncio's own loop."""
+    try:
+        from uvloop import new_event_loop
+    except ImportError:  # Windows, PyPy
+        return None
+    return new_event_loop
 
 
 async def _run(loaded: LoadedConfig, started_at: float, shows_progress: bool) -> list[str]:
@@ -105,7 +116,7 @@ def _what_to_type(broker: Broker) -> str:
 
 def _program() -> str:
     """How this program is called from a shell."""
-    if shutil.which("ottla"):
+    if any(os.access(os.path.join(folder, name), os.X_OK) for folder in os.get_exec_path() for name in _NAMES):
         return "ottla"
     path = os.path.relpath(sys.argv[0])
     return "python -m ottla" if path.endswith("__main__.py") else path

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from ..client.admin import (
     Admin,
@@ -18,6 +17,7 @@ from ..client.admin import (
     TopicPartition,
 )
 from ..protocol.errors import ErrorCode, KafkaError
+from ..protocol.values import dataclass
 from .asking import ask, fail_if_any_refused
 from .errors import WRONGLY_ASKED, CommandError
 from .output import show_json, show_rows

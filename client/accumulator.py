@@ -19,10 +19,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from random import Random
 
 from ..protocol.produce import ProduceAnswer
+from ..protocol.values import dataclass
 from .batch import Batch, ProducerIdentity
 from .delivery import Acknowledged, GivenUp
 from .lane import Lane, LaneSettings, Verdict, is_about_leaders

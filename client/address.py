@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from ..protocol.values import dataclass
 
 DEFAULT_PORT = 9092
 

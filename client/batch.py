@@ -7,9 +7,9 @@ in place, so a batch is compressed once however often it is sent.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from ..protocol.records import NO_SEQUENCE, BatchBuilder, Record, iter_records, patch_producer
+from ..protocol.values import dataclass
 from .delivery import Fate, Outcome
 
 _MAX_UNFOLDED_BYTES = 2**31 - 1

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Generator
-from dataclasses import dataclass
 from typing import Any
 
+from ..protocol.values import dataclass
 from .delivery import Fate, RecordMetadata
 
 

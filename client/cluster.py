@@ -25,13 +25,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import IntEnum
 from random import Random
 
 from ..protocol.apis import ApiKey
 from ..protocol.errors import ErrorCode, KafkaError
 from ..protocol.messages import Message
+from ..protocol.values import dataclass
 from .address import Address, parse_addresses
 from .connection import SOFTWARE_NAME, Connection
 from .errors import CannotConnect, ClientClosed, ClientError, RequestTimedOut, UnsupportedApi

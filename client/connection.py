@@ -24,7 +24,6 @@ import asyncio
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import NamedTuple, cast
 
 from ..protocol.apis import SUPPORTED, ApiKey
@@ -37,6 +36,7 @@ from ..protocol.messages import (
     encode_request,
     encode_request_header,
 )
+from ..protocol.values import dataclass
 from .address import Address
 from .errors import CannotConnect, ClientError, ConnectionLost, RequestTimedOut, UnsupportedApi
 from .network import Network, TcpNetwork

@@ -15,11 +15,11 @@ import asyncio
 import contextvars
 import logging
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ..protocol.errors import ErrorCode, KafkaError
 from ..protocol.records import TimestampType
+from ..protocol.values import dataclass
 from .admin.values import TopicPartition
 
 _logger = logging.getLogger(__name__)

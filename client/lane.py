@@ -37,7 +37,6 @@ from __future__ import annotations
 from bisect import insort
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum, auto
 from operator import attrgetter
 from random import Random
@@ -45,6 +44,7 @@ from random import Random
 from ..protocol.errors import ErrorCode
 from ..protocol.produce import ProduceAnswer
 from ..protocol.records import BatchBuilder
+from ..protocol.values import dataclass
 from .batch import Batch, ProducerIdentity, next_sequence
 from .delivery import Acknowledged, GivenUp, Refused
 from .errors import DeliveryTimedOut

@@ -11,11 +11,12 @@ Pure.  `cluster` asks for answers and keeps the newest belief.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from uuid import UUID
 
 from ..protocol.errors import ErrorCode
 from ..protocol.messages import Message
+from ..protocol.values import dataclass, field
 from .address import Address
 
 NO_ID = UUID(int=0)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from ..protocol.compression import Codec
 from ..protocol.records import BatchBuilder
+from ..protocol.values import dataclass
 from .accumulator import AccumulatorSettings
 from .cluster import ClusterSettings
 from .lane import MAX_IN_FLIGHT, LaneSettings

@@ -10,10 +10,10 @@ is out of date: who leads a partition, or who coordinates a group.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from random import Random
 
 from ..protocol.errors import ErrorCode, KafkaError
+from ..protocol.values import dataclass
 from .errors import CannotConnect, ConnectionLost, RequestTimedOut
 
 JITTER = 0.2

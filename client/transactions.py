@@ -20,13 +20,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum, auto
 from random import Random
 
 from ..protocol.apis import ApiKey
 from ..protocol.errors import ErrorCode, KafkaError
 from ..protocol.messages import Message
+from ..protocol.values import dataclass
 from .admin.values import TopicPartition
 from .batch import Batch, ProducerIdentity
 from .cluster import Cluster, CoordinatorKind

@@ -8,9 +8,8 @@ any more: who sends them loses the connection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from .api_keys import ApiKey, flexible_since, is_flexible, request_header_version, response_header_version
+from .values import dataclass
 
 __all__ = (
     "SUPPORTED",

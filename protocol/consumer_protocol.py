@@ -18,10 +18,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 
 from .errors import MalformedMessage
 from .primitives import INT16, INT32, Frame, pack_classic_string, read_classic_count, read_classic_string
+from .values import dataclass, field
 
 PROTOCOL_TYPE = "consumer"
 """Of classic groups of consumers; Kafka Connect has another, and its own metadata."""

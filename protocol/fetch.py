@@ -15,7 +15,6 @@ Versions 12 and later are flexible (KIP-482). Source: FetchRequest.json, FetchRe
 
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import UUID
 
@@ -34,6 +33,7 @@ from .primitives import (
     skip_tags,
 )
 from .produce import TopicKey, read_topic_id
+from .values import dataclass, field
 
 FLEXIBLE_FROM = 12
 TOPIC_IDS_FROM = 13

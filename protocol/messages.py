@@ -11,7 +11,8 @@ none.  Left-over bytes after the body and unknown, repeated or unordered tagged 
 not UTF-8 is read with U+FFFD in its place, as Kafka does all of it.
 
 The codecs are compiled from kio's schemas when an API and version is first used, and kept (see `schemas`,
-`message_reader`, `message_writer`).  Produce and Fetch have hand-written codecs for the broker's hot path
+`message_reader`, `message_writer`); the schemas of what clients ask first are in `first_schemas`.  Produce and
+Fetch have hand-written codecs for the broker's hot path
 (`produce`, `fetch`); here they are ordinary messages, whose record batches are views of the decoded body: who keeps
 one keeps the body.
 """
@@ -19,16 +20,17 @@ one keeps the body.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
 from .apis import ApiKey, request_header_version, response_header_version
 from .errors import MalformedMessage
+from .first_schemas import declared
 from .message_reader import Message, compile_reader
 from .message_writer import compile_writer
 from .primitives import pack_classic_string, read_classic_string, skip_tags
 from .schemas import Direction, has_records, load
+from .values import dataclass
 from .wire import Body, MessageReader, Writer
 
 Buffer = bytes | bytearray | memoryview
@@ -152,7 +154,7 @@ class _Codec(NamedTuple):
 
 @cache  # bounded by the versions Kafka has
 def _codec(key: int, version: int, direction: Direction) -> _Codec:
-    schema = load(key, version, direction)
+    schema = declared(key, version, direction) or load(key, version, direction)
     name = f"{ApiKey(key).name} v{version} {direction.value}"
     return _Codec(name, compile_reader(schema), compile_writer(schema), has_records(schema))
 

@@ -12,7 +12,6 @@ fields, none of which is known, at the end of every structure. Source: ProduceRe
 """
 
 import struct
-from dataclasses import dataclass, field
 from functools import lru_cache
 from uuid import UUID
 
@@ -30,6 +29,7 @@ from .primitives import (
     read_uvarint,
     skip_tags,
 )
+from .values import dataclass, field
 
 FLEXIBLE_FROM = 9
 TOPIC_IDS_FROM = 13

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 from uuid import UUID
 
 from .errors import ErrorCode, MalformedMessage
@@ -26,6 +25,7 @@ from .primitives import (
     skip_tags,
 )
 from .produce import FLEXIBLE_FROM, TOPIC_IDS_FROM, ProduceAnswer, TopicKey, read_topic_id
+from .values import dataclass
 
 Buffer = bytes | bytearray | memoryview
 

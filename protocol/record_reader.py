@@ -20,12 +20,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from enum import IntEnum
 
 from .batch_header import RECORD_BATCH_OVERHEAD, BatchHeader, Buffer, TimestampType, read_header
 from .compression import Codec, decompress
 from .errors import MalformedMessage
+from .values import dataclass, field
 from .varints import ONE_BYTE, read_varint, read_varlong
 
 MIN_RECORD_BYTES = 7  # seven fields, a byte each

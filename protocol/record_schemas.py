@@ -21,19 +21,20 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 from .errors import MalformedMessage
 from .message_reader import Message, compile_reader
 from .message_writer import compile_writer
 from .schemas import FORMATS, ZERO_UUID, Field, Kind, Struct
+from .values import dataclass
 from .wire import MessageReader, Writer
 
 FOREVER = 2**15 - 1
 
 _VERSION = struct.Struct(">h")
 _DEFAULTS: dict[str, object] = {"string": "", "bytes": b"", "uuid": ZERO_UUID, "bool": False}
-_KINDS = {"string": Kind.STRING, "bytes": Kind.BYTES, "uuid": Kind.UUID}
+_KINDS = {"string": Kind.STRING, "bytes": Kind.BYTES, "uuid": Kind.UUID, "error_code": Kind.ERROR_CODE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class RecordField:
     fields: tuple[RecordField, ...]
     since: int
     until: int
+    nullable_since: int | None = None  # where that is not in all versions
 
 
 def field(
@@ -54,15 +56,16 @@ def field(
     until: int = FOREVER,
     is_array: bool = False,
     is_nullable: bool = False,
+    nullable_since: int | None = None,
     tag: int | None = None,
     default: object = ...,
 ) -> RecordField:
-    """A field of a plain type: string, bytes, uuid, bool, int8 to int64; or an array of such."""
+    """A field of a plain type: string, bytes, uuid, bool, int8 to int64, error_code; or an array of such."""
     if default is ...:
         default = () if is_array else _DEFAULTS.get(type_, 0)
     kind = _KINDS.get(type_, Kind.NUMBER)
     made = Field(name, kind, FORMATS.get(type_, ""), is_array, is_nullable, tag, default, None)
-    return RecordField(made, (), since, until)
+    return RecordField(made, (), since, until, nullable_since)
 
 
 def structs(
@@ -72,11 +75,12 @@ def structs(
     since: int = 0,
     until: int = FOREVER,
     is_nullable: bool = False,
+    nullable_since: int | None = None,
     tag: int | None = None,
 ) -> RecordField:
-    """An array of structs."""
+    """An array of structs. Its default is null if it `is_nullable` in all versions, else no structs."""
     made = Field(name, Kind.STRUCT, "", True, is_nullable, tag, None if is_nullable else (), None)
-    return RecordField(made, tuple(fields), since, until)
+    return RecordField(made, tuple(fields), since, until, nullable_since)
 
 
 def single_struct(
@@ -130,7 +134,7 @@ class RecordSchema:
         return bytes(out)
 
     def _struct(self, version: int) -> Struct:
-        return _struct(self.name, self._fields, version, is_flexible=version >= self._flexible_from)
+        return struct_of(self.name, self._fields, version, is_flexible=version >= self._flexible_from)
 
 
 def version_of(data: bytes) -> int:
@@ -143,7 +147,8 @@ def version_of(data: bytes) -> int:
     return version
 
 
-def _struct(name: str, fields: Sequence[RecordField], version: int, *, is_flexible: bool) -> Struct:
+def struct_of(name: str, fields: Sequence[RecordField], version: int, *, is_flexible: bool) -> Struct:
+    """The struct with these fields in one version."""
     made = [(each, _field(each, version, is_flexible=is_flexible)) for each in fields]
     present = tuple(field_ for each, field_ in made if each.since <= version <= each.until)
     absent = tuple(field_ for each, field_ in made if not each.since <= version <= each.until)
@@ -151,9 +156,11 @@ def _struct(name: str, fields: Sequence[RecordField], version: int, *, is_flexib
 
 
 def _field(declared: RecordField, version: int, *, is_flexible: bool) -> Field:
-    if not declared.fields:
-        return declared.field
     plain = declared.field
-    inner = _struct(plain.name, declared.fields, version, is_flexible=is_flexible)
+    if declared.nullable_since is not None:
+        plain = replace(plain, is_nullable=version >= declared.nullable_since)
+    if not declared.fields:
+        return plain
+    inner = struct_of(plain.name, declared.fields, version, is_flexible=is_flexible)
     default = plain.default if plain.is_array else inner
     return Field(plain.name, plain.kind, "", plain.is_array, plain.is_nullable, plain.tag, default, inner)

@@ -22,7 +22,6 @@ import datetime
 import sys
 import types
 import typing
-from dataclasses import dataclass
 from enum import Enum, auto
 from functools import cache
 from importlib import import_module
@@ -31,6 +30,7 @@ from uuid import UUID
 
 from .apis import ApiKey
 from .errors import MalformedMessage
+from .values import dataclass
 
 ZERO_UUID = UUID(int=0)
 

@@ -14,9 +14,9 @@ record that is different.  The one before the run was read by `record_columns`, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 
+from .values import dataclass
 from .varints import ONE_BYTE, read_varint, read_varlong, varint
 
 MAX_RUN = 4096

@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from ..protocol.batch_builder import NO_LEADER_EPOCH
 from ..protocol.batch_header import BatchHeader
+from ..protocol.values import dataclass, field
 from . import checkpoint, meta_properties, partition_metadata
 from .check_segment import Finding, Progress, SegmentFiles, Severity, WalkResult, check_segment
 from .checkpoint import CorruptCheckpoint

@@ -14,13 +14,13 @@ over; a header that makes no sense ends the walk, for there is no telling where 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from enum import Enum
 from typing import Generic, TypeVar
 
 from ..protocol.batch_header import BatchHeader
 from ..protocol.errors import MalformedMessage
 from ..protocol.record_reader import iter_records
+from ..protocol.values import dataclass
 from .batches import Fault, Located, header_fault, iter_checked
 from .files import File
 from .index import OffsetPosition, TimestampOffset

@@ -6,7 +6,7 @@ Apache Kafka 4.3.1. Which setting of a topic or a broker ends up here is the bro
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from ..protocol.values import dataclass
 
 NEVER = 2**63 - 1
 HOUR_MS = 60 * 60 * 1000

@@ -6,9 +6,9 @@ reader that was handed a slice before finish it. What a crash leaves is removed 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
+from ..protocol.values import dataclass
 from .files import Files
 from .segment import Segment
 

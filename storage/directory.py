@@ -29,10 +29,10 @@ import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
 
+from ..protocol.values import dataclass, field
 from . import clean_shutdown, meta_properties, partition_metadata
 from .checkpoint import (
     CLEANER_FILE,

@@ -10,8 +10,8 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
+from ..protocol.values import dataclass, field
 from .checkpoint import encode_offsets
 from .directory_names import TopicPartition
 from .files import Files

@@ -14,10 +14,11 @@ from the name. Kafka's class: `LocalLog` (`logDirName`, `logDeleteDirName`, `par
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 from uuid import UUID
+
+from ..protocol.values import dataclass
 
 MAX_NAME_LENGTH = 255
 

@@ -13,10 +13,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from ..protocol.errors import MalformedMessage
 from ..protocol.records import BatchHeader, Record, crc_is_valid, iter_records
+from ..protocol.values import dataclass
 from . import checkpoint, clean_shutdown, meta_properties, partition_metadata, producer_snapshot
 from .batches import header_fault
 from .checkpoint import CorruptCheckpoint

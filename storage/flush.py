@@ -22,9 +22,9 @@ import errno
 import logging
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
+from ..protocol.values import dataclass
 from .files import FileClosed, Files, is_disk_full
 from .names import SYNC_FAILED_FILE
 from .segment import Segment

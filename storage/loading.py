@@ -13,11 +13,11 @@ import queue
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from threading import Thread
 from typing import NamedTuple
 
 from ..protocol.errors import KafkaError
+from ..protocol.values import dataclass, field
 from .directory_names import TopicPartition
 from .log import Log
 from .recovery import RecoveryReport

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from ..protocol.values import dataclass
 from .deletion import DeletedSegments
 from .durability import Durability
 from .files import Files

@@ -18,9 +18,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from uuid import UUID
 
+from ..protocol.values import dataclass, field
 from .checkpoint import CorruptCheckpoint, parse_number, read_if_present
 from .files import Files
 from .partition_metadata import format_uuid, parse_uuid

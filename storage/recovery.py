@@ -21,9 +21,9 @@ Every pass may be run again on its own result and changes nothing. Kafka's class
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 from itertools import zip_longest
 
+from ..protocol.values import dataclass, field
 from .checkpoint import CorruptCheckpoint, EpochEntry, read_epochs
 from .config import NEVER, LogConfig
 from .directory_names import TopicPartition, parse_name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from ..protocol.values import dataclass, field
 
 ABSENT = "they were absent"
 """Why indexes are built again most of the time."""

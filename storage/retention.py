@@ -16,8 +16,8 @@ A log that is only compacted loses segments by its start alone. Kafka: `UnifiedL
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
+from ..protocol.values import dataclass
 from .config import LogConfig
 
 NO_AGE = -1

@@ -26,9 +26,8 @@ import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from crc32c import crc32c
-
 from ..protocol.batch_header import BatchHeader
+from ..protocol.checksum import crc32c
 from .batches import SCAN_CHUNK_BYTES, Located, Place, iter_headers, walk_to
 from .config import NEVER, LogConfig
 from .file_slice import FileSlice

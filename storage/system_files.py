@@ -18,8 +18,8 @@ import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from ..protocol.values import dataclass
 from .file_lock import FileLock, SystemFileLock
 from .files import Data, File, FileClosed, Files
 

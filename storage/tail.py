@@ -16,9 +16,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from ..protocol.batch_header import BatchHeader
+from ..protocol.values import dataclass, field
 from .batches import Fault, iter_checked, iter_headers
 from .checkpoint import EpochEntry
 from .config import NEVER, LogConfig

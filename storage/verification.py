@@ -16,9 +16,8 @@ Kafka's classes: `VerificationStateEntry`, `VerificationGuard`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ..protocol.errors import ErrorCode, KafkaError
+from ..protocol.values import dataclass
 
 
 @dataclass(slots=True, eq=False)

@@ -131,7 +131,7 @@ def test_nothing_below_the_broker_is_asynchronous() -> None:
     assert waits == []
 
 
-NOT_TO_SERVE = {"rich", "typer", "hypothesis", "pydantic"}
+NOT_TO_SERVE = {"rich", "typer", "hypothesis", "pydantic", "crc32c"}
 
 
 def test_serving_imports_neither_the_client_nor_what_only_other_commands_need() -> None:
@@ -141,6 +141,20 @@ def test_serving_imports_neither_the_client_nor_what_only_other_commands_need() 
 
     assert "ottla.broker.app" in loaded
     assert [name for name in loaded if name.split(".")[0] in NOT_TO_SERVE or name.startswith("ottla.client.")] == []
+    assert "ottla.broker.coordination" not in loaded
+
+
+def test_dataclasses_are_made_the_quick_way() -> None:
+    slow = [
+        str(module.relative_to(ROOT))
+        for folder in ARROWS
+        for module in (ROOT / folder).rglob("*.py")
+        if re.search(
+            r"^from dataclasses import .*\b(dataclass|field)\b", module.read_text(encoding="utf-8"), re.MULTILINE
+        )
+    ]
+
+    assert slow == ["protocol/values.py"], "take them from protocol/values, for the sake of the start"
 
 
 def test_the_page_on_parity_is_what_the_tables_say() -> None:

@@ -9,19 +9,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
+from functools import partial
 
 from ..load import wire
 from ..load.librdkafka import consume, produce
 from ..load.one_record import pipelined
 from .brokers import Broker
-from .model import Case, NotMeasured, Plan, Result, Round, Scenario
+from .model import FLOOR, Case, NotMeasured, Plan, Result, Round, Scenario
 
 SHORTEST_S = 0.3
 LONGEST_S = 5.0
 
 Tell = Callable[[str], None]
+Opening = Callable[[], AbstractContextManager[Round]]
 
 
 def measure_all(
@@ -62,7 +64,7 @@ def seconds_that_fit(scenarios: Sequence[Scenario], broker_count: int, plan: Pla
     fixed_s = weight = 0.0
     for scenario in scenarios:
         for case in scenario.cases(plan):
-            measured = 1 if case.ours_only else broker_count
+            measured = case.measured(broker_count)
             rounds = (_runs(case, plan) + case.warms_up) * measured
             fixed_s += rounds * case.fixed_s + measured * case.setup_s
             weight += rounds * case.weight
@@ -75,18 +77,7 @@ def measure(
     """One case: every broker warmed up, then every broker in turn, as often as the plan says; once, when time is over."""
     result = Result(scenario, case.name, case.durability, case.metrics, case.aims)
     with ExitStack() as stack:
-        rounds: dict[str, Round] = {}
-        for broker in brokers[: 1 if case.ours_only else None]:
-            try:
-                play = stack.enter_context(case.open(broker, plan))
-                if case.warms_up:
-                    play()
-            except NotMeasured as reason:
-                _skip(result, broker.name, str(reason), tell)
-            except Exception as error:  # noqa: BLE001 - what one broker cannot do must not lose all that was measured
-                _skip(result, broker.name, f"it failed: {error!r}", tell)
-            else:
-                rounds[broker.name] = play
+        rounds = _opened(stack, case, brokers, plan, result, tell)
         for run in range(_runs(case, plan)):
             if run and deadline is not None and time.monotonic() > deadline:
                 tell(f"  {case.name}: the time is over after {run} alternations")
@@ -94,19 +85,43 @@ def measure(
             for name, play in tuple(rounds.items()):
                 try:
                     result.add(name, play())
-                except NotMeasured as reason:
+                except Exception as error:  # noqa: BLE001 - what one broker cannot do must not lose what was measured
                     del rounds[name]
-                    _skip(result, name, str(reason), tell)
-                except Exception as error:  # noqa: BLE001 - as above
-                    del rounds[name]
-                    _skip(result, name, f"it failed: {error!r}", tell)
+                    _skip(result, name, error, tell)
     tell(f"  {case.name}: done")
     return result
 
 
-def _skip(result: Result, broker: str, reason: str, tell: Tell) -> None:
-    result.skipped[broker] = reason
-    tell(f"  {result.case}: {broker} is not measured, {reason}")
+def _opened(
+    stack: ExitStack, case: Case, brokers: Sequence[Broker], plan: Plan, result: Result, tell: Tell
+) -> dict[str, Round]:
+    """The rounds by what they measure, each warmed up."""
+    rounds: dict[str, Round] = {}
+    for name, opening in _openings(case, brokers, plan).items():
+        try:
+            play = stack.enter_context(opening())
+            if case.warms_up:
+                play()
+        except Exception as error:  # noqa: BLE001 - as in `measure`
+            _skip(result, name, error, tell)
+        else:
+            rounds[name] = play
+    return rounds
+
+
+def _openings(case: Case, brokers: Sequence[Broker], plan: Plan) -> dict[str, Opening]:
+    openings: dict[str, Opening] = {
+        each.name: partial(case.open, each, plan) for each in brokers[: 1 if case.ours_only else None]
+    }
+    if case.floor is not None:
+        openings[FLOOR] = partial(case.floor, brokers[0].directory, plan)
+    return openings
+
+
+def _skip(result: Result, name: str, error: Exception, tell: Tell) -> None:
+    reason = str(error) if isinstance(error, NotMeasured) else f"it failed: {error!r}"
+    result.skipped[name] = reason
+    tell(f"  {result.case}: {name} is not measured, {reason}")
 
 
 def _runs(case: Case, plan: Plan) -> int:

@@ -6,6 +6,7 @@ disk.  Apache Kafka runs as its own scripts would run it (G1, both compiler tier
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -51,7 +52,7 @@ class Process(Protocol):
     @property
     def bootstrap(self) -> str: ...
     def start(self, *, timeout_s: float = ...) -> float | None: ...
-    def stop(self) -> int | None: ...
+    def stop(self, *, timeout_s: float = ...) -> int | None: ...
     def kill(self) -> None: ...
 
 
@@ -95,16 +96,19 @@ class Broker:
 
     @contextmanager
     def another(self, name: str) -> Iterator[Process]:
-        """A second broker of the same kind with an empty directory, not started; killed afterwards."""
+        """A second broker of the same kind with an empty directory, not started; killed afterwards, and its data deleted."""
         if self.make is None:
             raise NotMeasured("a broker that the bench did not start cannot be restarted")
-        process = self.make(self.directory / name)
+        directory = self.directory / name
+        process = self.make(directory)
         try:
             if isinstance(process, ApacheKafka):
                 process.format()  # a step of its own there, not part of a start
             yield process
         finally:
             process.kill()
+            if directory.exists():
+                shutil.rmtree(directory)  # up to 10 GB, which the next one needs
 
 
 def ottla(directory: Path, *, python: str = sys.executable) -> Broker:

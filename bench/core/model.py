@@ -3,7 +3,9 @@
     Scenario --cases--> Case --open(broker)--> a round, called once to warm up and then once per alternation --> Sample
 
 A case is one row's work; it names its durability, because a figure without it says nothing.  A metric says which way is
-better, and an aim is the ratio to the first peer (Apache Kafka) that issue and README promise.
+better, and an aim is the ratio to the first peer (Apache Kafka) that issue and README promise; where a figure is itself a
+ratio, of clients, the metric carries the aim, which is then for every broker.  A floor is what the same client measures
+when nothing but the machine's network and wake-ups (and its disk) answers: no broker can be below it.
 """
 
 from __future__ import annotations
@@ -12,10 +14,15 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from .brokers import Broker
+
+
+FLOOR = "floor"
+"""Its name among the brokers of a result."""
 
 
 class Better(Enum):
@@ -27,12 +34,13 @@ class Better(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One figure of a case; `digits` behind the point."""
+    """One figure of a case; `digits` behind the point; `aim` is a bound on the figure itself."""
 
     name: str
     unit: str
     better: Better
     digits: int = 0
+    aim: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +67,8 @@ class Plan:
 
 Round = Callable[[], Sample]
 Open = Callable[["Broker", Plan], AbstractContextManager[Round]]
+OpenFloor = Callable[[Path, Plan], AbstractContextManager[Round]]
+"""Of a directory on the brokers' disk, and the plan."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +77,7 @@ class Case:
     `open` does, once for each broker.
 
     `aims` are bounds on the ratio Ottla / Kafka, by metric name. `runs` caps the rounds of what takes long and hardly
-    varies; without `warms_up` the first round counts.
+    varies; without `warms_up` the first round counts. `floor` opens what is measured beside the brokers.
     """
 
     name: str
@@ -81,6 +91,11 @@ class Case:
     runs: int | None = None
     ours_only: bool = False
     warms_up: bool = True
+    floor: OpenFloor | None = None
+
+    def measured(self, broker_count: int) -> int:
+        """How many things take turns, of so many brokers."""
+        return (1 if self.ours_only else broker_count) + (self.floor is not None)
 
 
 class Scenario(Protocol):
@@ -94,7 +109,7 @@ class Scenario(Protocol):
 
 @dataclass(slots=True)
 class Result:
-    """All that was measured of one case, by broker name; `skipped` says why a broker is missing."""
+    """All that was measured of one case, by broker name (or FLOOR); `skipped` says why one is missing."""
 
     scenario: str
     case: str

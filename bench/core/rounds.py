@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from ..load.one_record import Answers
-from .brokers import Broker
 from .model import Better, Metric, NotMeasured, Round, Sample
 from .statistics import percentile
 
@@ -22,10 +22,18 @@ P999 = Metric("p99.9", "ms", Better.LESS, 3)
 CORE_SHARE = Metric("broker CPU", "% of a core", Better.LESS, 1)
 
 
+class Answering(Protocol):
+    """What answers requests: a broker, or the floor's echo."""
+
+    @property
+    def bootstrap(self) -> str: ...
+    def processor_s(self) -> float: ...
+
+
 class ProcessorTime:
     """The broker's processor time since this was made; None where it cannot be had."""
 
-    def __init__(self, broker: Broker) -> None:
+    def __init__(self, broker: Answering) -> None:
         self._broker = broker
         self._before = self._now()
 
@@ -45,7 +53,7 @@ def with_processor(values: dict[str, float], spent_s: float | None, metric: Metr
     return values if spent_s is None else {**values, metric.name: spent_s * per}
 
 
-def rate_sample(broker: Broker, load: Callable[[], Answers]) -> Sample:
+def rate_sample(broker: Answering, load: Callable[[], Answers]) -> Sample:
     """Requests a second, and the processor time of one."""
     spent = ProcessorTime(broker)
     answers = load()

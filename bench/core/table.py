@@ -1,11 +1,15 @@
-"""The one table: a row for each case and metric, a column for each broker, the ratio to the first peer, and the aim."""
+"""The one table: a row for each case and metric, a column for each broker, the ratio to the first peer, and the aim.
+
+Where a floor was measured it has a column, too; an aim that lies below it in that run is not called missed.  A metric's own aim
+is for the figure itself, against every broker, and such a figure is not divided by the peer's.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from .brokers import OTTLA
-from .model import Better, Metric, Result
+from .model import FLOOR, Better, Metric, Result
 from .statistics import Spread, ratio
 
 HEAD = ("scenario", "work (durability)", "figure")
@@ -14,29 +18,36 @@ HEAD = ("scenario", "work (durability)", "figure")
 def table(results: Sequence[Result], brokers: Sequence[str]) -> str:
     """Markdown that can be read as it is: each figure is a median, its spread over the runs in parentheses."""
     peer = next((each for each in brokers if each != OTTLA), None)
-    head = [*HEAD, *brokers, *(["ratio", "aim"] if peer else [])]
-    rows = [head, *(row for result in results for row in _rows(result, brokers, peer))]
+    columns = measured_things(results, brokers)
+    head = [*HEAD, *columns, *(["ratio"] if peer else []), "aim"]
+    rows = [head, *(row for result in results for row in _rows(result, brokers, columns, peer))]
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
     lines = [_line(row, widths) for row in rows]
     rule = "|" + "|".join(("-" * (width + 2)) for width in widths) + "|"
     return "\n".join([lines[0], rule, *lines[1:]])
 
 
-def _rows(result: Result, brokers: Sequence[str], peer: str | None) -> list[list[str]]:
+def measured_things(results: Sequence[Result], brokers: Sequence[str]) -> list[str]:
+    """The brokers, and the floor where there is one in these results."""
+    return [*brokers, *([FLOOR] if any(FLOOR in each.values for each in results) else [])]
+
+
+def _rows(result: Result, brokers: Sequence[str], columns: Sequence[str], peer: str | None) -> list[list[str]]:
     rows = []
     for metric in result.metrics:
         row = [result.scenario, f"{result.case} ({result.durability})", f"{metric.name}, {metric.unit}"]
-        row += [_cell(result, broker, metric) for broker in brokers]
+        row += [_cell(result, each, metric) for each in columns]
         if peer is not None:
-            row += _judged(result, metric, peer)
+            row.append(_ratio_cell(result, metric, peer))
+        row.append(_own_aim(result, metric, brokers) if metric.aim is not None else _aim(result, metric, peer))
         rows.append(row)
     return rows
 
 
 def _cell(result: Result, broker: str, metric: Metric) -> str:
-    values = result.values.get(broker, {}).get(metric.name)
+    values = _values(result, broker, metric)
     if not values:
-        return "-"
+        return "" if broker == FLOOR and FLOOR not in result.skipped else "-"
     text = spread_text(Spread.of(values), metric.digits, len(values))
     failures = result.failures.get(broker, 0)
     return f"{text}, {failures} failed" if failures else text
@@ -49,17 +60,55 @@ def spread_text(spread: Spread, digits: int, count: int) -> str:
     return f"{spread.median:,.{digits}f} ({spread.smallest:,.{digits}f}-{spread.largest:,.{digits}f})"
 
 
-def _judged(result: Result, metric: Metric, peer: str) -> list[str]:
-    """The ratio to the peer, and the aim with whether it is met."""
-    ours, theirs = (result.values.get(name, {}).get(metric.name, []) for name in (OTTLA, peer))
-    found = ratio(ours, theirs)
+def _ratio_cell(result: Result, metric: Metric, peer: str) -> str:
+    if metric.aim is not None:
+        return ""
+    found = ratio(_values(result, OTTLA, metric), _values(result, peer, metric))
+    return (
+        "-"
+        if found is None
+        else spread_text(found, 2, min(len(_values(result, each, metric)) for each in (OTTLA, peer)))
+    )
+
+
+def _aim(result: Result, metric: Metric, peer: str | None) -> str:
+    """The aim for the ratio, and whether it is met."""
     aim = result.aims.get(metric.name)
-    if found is None:
-        return ["-", "" if aim is None else _aim_text(aim, metric)]
-    text = spread_text(found, 2, min(len(ours), len(theirs)))
     if aim is None:
-        return [text, ""]
-    return [text, f"{_aim_text(aim, metric)} {'met' if meets(found.median, aim, metric) else 'missed'}"]
+        return ""
+    theirs = _values(result, peer, metric) if peer else []
+    found = ratio(_values(result, OTTLA, metric), theirs)
+    if found is None:
+        return _aim_text(aim, metric)
+    if meets(found.median, aim, metric):
+        return f"{_aim_text(aim, metric)} met"
+    below = is_below_floor(aim, theirs, _values(result, FLOOR, metric), metric)
+    return f"{_aim_text(aim, metric)} {'below the floor' if below else 'missed'}"
+
+
+def _own_aim(result: Result, metric: Metric, brokers: Sequence[str]) -> str:
+    """A metric's own aim, and whether it is met against every broker, or which it is missed against."""
+    assert metric.aim is not None
+    medians = {each: Spread.of(values).median for each in brokers if (values := _values(result, each, metric))}
+    text = _aim_text(metric.aim, metric)
+    if not medians:
+        return text
+    missed = [each for each, median in medians.items() if not meets(median, metric.aim, metric)]
+    if len(missed) in (0, len(medians)):
+        return f"{text} {'missed' if missed else 'met'}"
+    return f"{text} missed with {', '.join(missed)}"
+
+
+def _values(result: Result, name: str, metric: Metric) -> list[float]:
+    return result.values.get(name, {}).get(metric.name, [])
+
+
+def is_below_floor(aim: float, theirs: Sequence[float], floor: Sequence[float], metric: Metric) -> bool:
+    """Whether so many times the peer's figure is better than what was measured where no broker answers at all."""
+    if not theirs or not floor:
+        return False
+    wanted, least = Spread.of(theirs).median * aim, Spread.of(floor).median
+    return wanted != least and meets(wanted, least, metric)
 
 
 def _aim_text(aim: float, metric: Metric) -> str:
@@ -67,7 +116,7 @@ def _aim_text(aim: float, metric: Metric) -> str:
 
 
 def meets(found: float, aim: float, metric: Metric) -> bool:
-    """Whether a ratio is as good as aimed for."""
+    """Whether a figure, or a ratio, is as good as aimed for."""
     return found >= aim if metric.better is Better.MORE else found <= aim
 
 

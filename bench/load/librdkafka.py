@@ -133,7 +133,7 @@ def _read(consumer: Consumer, records: int) -> Moved:
     began = time.perf_counter()
     received = len(first)
     while received < records and time.perf_counter() - began < PATIENCE_S * 4:
-        messages = consumer.consume(10_000, 0.1)
+        messages = consumer.consume(min(10_000, records - received), 0.1)  # it waits for as many as it is asked for
         failures += sum(message.error() is not None for message in messages[:1])
         received += len(messages)
     return Moved(received, failures + records - received, time.perf_counter() - began)

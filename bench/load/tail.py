@@ -14,7 +14,7 @@ from ottla.protocol.apis import ApiKey
 from ottla.protocol.messages import Message
 
 from .one_record import Answers
-from .wire import Connection, answer, frame, produce_frame
+from .wire import PRODUCE_ERROR_AT, SIZE, Connection, answer, fetch_fields, frame, produce_frame
 from .wire import batch as make_batch
 
 MAX_WAIT_MS = 500
@@ -26,18 +26,7 @@ PATIENCE_S = 20.0
 def fetch_frame(topic: UUID, partition: int, offset: int, *, max_wait_ms: int = MAX_WAIT_MS) -> bytes:
     """A Fetch outside of any session."""
     wanted = Message(partition=partition, fetch_offset=offset, partition_max_bytes=PARTITION_MAX_BYTES)
-    message = Message(
-        max_wait_ms=max_wait_ms,
-        min_bytes=1,
-        max_bytes=50 << 20,
-        isolation_level=0,
-        session_id=0,
-        session_epoch=-1,
-        topics=[Message(topic_id=topic, partitions=[wanted])],
-        forgotten_topics_data=[],
-        rack_id="",
-    )
-    return frame(ApiKey.FETCH, message)
+    return frame(ApiKey.FETCH, Message(**fetch_fields(topic, [wanted], max_wait_ms=max_wait_ms)))
 
 
 def fan_out(bootstrap: str, topic: UUID, *, readers: int, seconds: float) -> Answers:
@@ -56,7 +45,7 @@ def fan_out(bootstrap: str, topic: UUID, *, readers: int, seconds: float) -> Ans
             _ask(connections, fetch_frame(topic, 0, offset))
             sent = time.perf_counter()
             producer.socket.sendall(request)
-            producer.receive()
+            _must_have_taken(producer.receive())
             _await_all(selector, readers, fetch_frame(topic, 0, offset), sent, answers)
             offset += RECORDS_A_ROUND
         answers.seconds = time.perf_counter() - began
@@ -68,7 +57,19 @@ def _end_offset(bootstrap: str, topic: UUID) -> int:
     with Connection(bootstrap) as connection:
         connection.socket.sendall(fetch_frame(topic, 0, 0, max_wait_ms=0))
         (told,) = answer(ApiKey.FETCH, connection.receive()).responses
+    _must_have_served(told.partitions[0])
     return int(told.partitions[0].high_watermark)
+
+
+def _must_have_taken(response: bytes) -> None:
+    error = response[PRODUCE_ERROR_AT - SIZE.size :][:2]
+    if error != b"\0\0":
+        raise RuntimeError(f"the broker did not take what was produced: error {int.from_bytes(error, 'big')}")
+
+
+def _must_have_served(partition: Message) -> None:
+    if partition.error_code:
+        raise RuntimeError(f"the broker does not serve the partition: {partition.error_code!r}")
 
 
 def _ask(connections: list[Connection], request: bytes) -> None:
@@ -87,6 +88,7 @@ def _await_all(selector: selectors.BaseSelector, readers: int, request: bytes, s
             connection.fill()
             while (response := connection.take()) is not None:
                 if len(response) < RECORDS_A_ROUND * 100:
+                    _must_have_served(answer(ApiKey.FETCH, response).responses[0].partitions[0])
                     connection.socket.sendall(request)
                     continue
                 answers.count += 1

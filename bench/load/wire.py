@@ -10,6 +10,7 @@ from __future__ import annotations
 import socket
 import struct
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 from uuid import UUID
@@ -27,6 +28,8 @@ from ottla.protocol.records import BatchBuilder
 CLIENT_ID = "bench"
 SIZE = struct.Struct(">i")
 TIMEOUT_S = 120.0
+LEADERS_TIMEOUT_S = 600.0
+"""Apache Kafka takes minutes to make 10,000 partitions."""
 PARTITIONS_AT_A_TIME = 5_000
 """A controller takes at most 10,000 records in one operation."""
 
@@ -114,7 +117,7 @@ class Connection:
 
 
 def create_topic(bootstrap: str, name: str, *, partitions: int = 1, configs: dict[str, str] | None = None) -> UUID:
-    """Make a topic of one replica and return its id, once its partitions have a leader."""
+    """Make a topic of one replica and return its id, once its partitions have a leader, and it serves them."""
     asked = Message(
         name=name,
         num_partitions=min(partitions, PARTITIONS_AT_A_TIME),
@@ -129,8 +132,10 @@ def create_topic(bootstrap: str, name: str, *, partitions: int = 1, configs: dic
             raise RuntimeError(f"{name} was not created: {topic.error_code!r} {topic.error_message}")
         for count in range(2 * PARTITIONS_AT_A_TIME, partitions + PARTITIONS_AT_A_TIME, PARTITIONS_AT_A_TIME):
             _grow(connection, name, min(count, partitions))
-        _wait_for_leaders(connection, name)
-        return UUID(bytes=topic.topic_id.bytes)
+        topic_id = UUID(bytes=topic.topic_id.bytes)
+        _wait(lambda: _has_leaders(connection, name, partitions), name)
+        _wait(lambda: _is_served(connection, topic_id, partitions), name)
+        return topic_id
 
 
 def _grow(connection: Connection, name: str, count: int) -> None:
@@ -140,15 +145,41 @@ def _grow(connection: Connection, name: str, count: int) -> None:
         raise RuntimeError(f"{name} did not grow: {grown.results[0].error_code!r} {grown.results[0].error_message}")
 
 
-def _wait_for_leaders(connection: Connection, name: str) -> None:
-    deadline = time.monotonic() + TIMEOUT_S
-    while time.monotonic() < deadline:
-        asked = Message(topic_id=UUID(int=0), name=name)
-        (topic,) = connection.call(ApiKey.METADATA, topics=[asked], allow_auto_topic_creation=False).topics
-        if not topic.error_code and all(not each.error_code and each.leader_id >= 0 for each in topic.partitions):
-            return
+def _wait(holds: Callable[[], bool], name: str) -> None:
+    deadline = time.monotonic() + LEADERS_TIMEOUT_S
+    while not holds():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{name} has no leaders")
         time.sleep(0.02)  # another process's work has no event to wait for
-    raise TimeoutError(f"{name} has no leaders")
+
+
+def _has_leaders(connection: Connection, name: str, partitions: int) -> bool:
+    asked = Message(topic_id=UUID(int=0), name=name)
+    (topic,) = connection.call(ApiKey.METADATA, topics=[asked], allow_auto_topic_creation=False).topics
+    led = sum(not each.error_code and each.leader_id >= 0 for each in topic.partitions)
+    return not topic.error_code and led == partitions
+
+
+def _is_served(connection: Connection, topic: UUID, partitions: int) -> bool:
+    """Apache Kafka tells of a new partition's leader before that leader takes requests for it."""
+    wanted = [Message(partition=index, fetch_offset=0, partition_max_bytes=1) for index in range(partitions)]
+    (told,) = connection.call(ApiKey.FETCH, **fetch_fields(topic, wanted, max_wait_ms=0)).responses
+    return not any(each.error_code for each in told.partitions)
+
+
+def fetch_fields(topic: UUID, partitions: list[Message], *, max_wait_ms: int) -> dict[str, Any]:
+    """What a Fetch outside of any session asks for."""
+    return {
+        "max_wait_ms": max_wait_ms,
+        "min_bytes": 1,
+        "max_bytes": 50 << 20,
+        "isolation_level": 0,
+        "session_id": 0,
+        "session_epoch": -1,
+        "topics": [Message(topic_id=topic, partitions=partitions)],
+        "forgotten_topics_data": [],
+        "rack_id": "",
+    }
 
 
 def delete_topic(bootstrap: str, name: str) -> None:

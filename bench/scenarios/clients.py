@@ -1,66 +1,133 @@
-"""Scenario 9: Python's clients beside each other, against the same broker, in turn within each round."""
+"""Scenario 9: Python's clients beside each other, from one process against the same broker, in turn within each round.
+
+A ratio is taken round by round, and aimed for against every broker, whichever it is.  How many records a client is given is
+found out in first turns, which are dropped, so that the fast and the slow are busy for about as long.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import gc
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from itertools import cycle, islice
 
 from ..core.brokers import Broker
 from ..core.model import Better, Case, Metric, Plan, Round, Sample
 from ..core.rounds import UNSYNCED_PEER
-from ..load.clients import CLIENTS, MEASURE, OURS, SIZE_BYTES
-from ..load.librdkafka import produce
+from ..load import librdkafka
+from ..load.clients.forms import FORMS, OURS, Form
+from ..load.clients.measured import LINGER_MS, Turn
 
 NAME = "clients"
-TITLE = "records of 100 B, one call each, from our client, aiokafka, kafka-python and confluent-kafka in turn; one partition"
-RECORDS = 200_000
-"""To consume: enough that connecting does not count, and a slow client is done in some seconds."""
-QUICK_RECORDS = 20_000
+TITLE = (
+    f"records of one process, each client in turn; one partition, acks=all, idempotent, linger {LINGER_MS} ms, no codec"
+)
+READ = "from the beginning"
+FIRST_COUNT, FIRST_COUNT_QUICK = 10_000, 2_000
+SHORTEST_TURN_S = 0.5
+TELLING = 0.25
+MOST_PRODUCED = 1_000_000
+THERE = {100: 1_000_000, 1024: 300_000}
+"""How many records of a size there are to read: half a second for the fastest, and no more than the page cache takes."""
+THERE_QUICK = 20_000
 
-PRODUCED = {each.name: Metric(f"{each.name} produced", "1,000 records/s", Better.MORE) for each in CLIENTS}
-CONSUMED = {each.name: Metric(f"{each.name} consumed", "1,000 records/s", Better.MORE) for each in CLIENTS}
-PRODUCE_RATIO = Metric(f"{OURS} / {MEASURE}, produced", "times; aim 3", Better.MORE, 2)
-CONSUME_RATIO = Metric(f"{OURS} / {MEASURE}, consumed", "times; aim 3", Better.MORE, 2)
+OpenForm = Callable[..., AbstractContextManager[Round]]
+TurnOf = Callable[[int], Turn]
+"""A turn of one client with so many records."""
 
 
 def cases(plan: Plan) -> Sequence[Case]:
-    return [
-        Case(
-            "produce, then consume",
-            UNSYNCED_PEER,
-            (*PRODUCED.values(), PRODUCE_RATIO, *CONSUMED.values(), CONSUME_RATIO),
-            _open,
-            weight=len(CLIENTS),
-            fixed_s=8.0,
-        )
-    ]
+    sizes = tuple(THERE)[: 1 if plan.quick else None]
+    return [make(form, size) for size in sizes for make in (_produce_case, _consume_case) for form in FORMS]
+
+
+def _produce_case(form: Form, size_bytes: int) -> Case:
+    return _case("produce", form, size_bytes, UNSYNCED_PEER, tuple(form.produce), _producing)
+
+
+def _consume_case(form: Form, size_bytes: int) -> Case:
+    return _case("consume", form, size_bytes, READ, tuple(form.consume), _consuming)
+
+
+def _case(verb: str, form: Form, size_bytes: int, durability: str, clients: Sequence[str], open_case: OpenForm) -> Case:
+    size = f"{size_bytes} B" if size_bytes < 1024 else f"{size_bytes // 1024} KB"
+    return Case(
+        f"{verb} {size}, {form.name}",
+        durability,
+        (*map(_rate, clients), *(_times(each, form.aim) for each in form.peers), OUR_CPU, BEST_PEER_CPU),
+        partial(open_case, form=form, size_bytes=size_bytes),
+        weight=len(clients) / 2,
+        fixed_s=0.4 * len(clients),
+        setup_s=1.5 * len(clients) + 2,
+        warms_up=False,
+    )
+
+
+def _rate(client: str) -> Metric:
+    return Metric(client, "1,000 records/s", Better.MORE)
+
+
+def _times(peer: str, aim: float) -> Metric:
+    return Metric(f"{OURS} / {peer}", "times", Better.MORE, 2, aim)
+
+
+OUR_CPU = Metric(f"{OURS}, client CPU", "µs/record", Better.LESS, 2)
+BEST_PEER_CPU = Metric("best peer, client CPU", "µs/record", Better.LESS, 2)
 
 
 @contextmanager
-def _open(broker: Broker, plan: Plan) -> Iterator[Round]:
-    yield lambda: _round(broker, plan)
+def _producing(broker: Broker, plan: Plan, *, form: Form, size_bytes: int) -> Iterator[Round]:
+    pool = librdkafka.values_of(size_bytes)
 
-
-def _round(broker: Broker, plan: Plan) -> Sample:
-    values: dict[str, float] = {}
-    failures = 0
-    for client in CLIENTS:
+    def turn(client: str, count: int) -> Turn:
+        values = list(islice(cycle(pool), count))
         with broker.topic() as (topic, _):
-            sent = client.produce(broker.bootstrap, topic, plan.seconds)
-        values[PRODUCED[client.name].name] = sent.per_second / 1000
-        failures += sent.failures
+            return form.produce[client](broker.bootstrap, topic, values)
+
+    yield _rounds(form, plan, {client: partial(turn, client) for client in form.produce}, MOST_PRODUCED)
+
+
+@contextmanager
+def _consuming(broker: Broker, plan: Plan, *, form: Form, size_bytes: int) -> Iterator[Round]:
     with broker.topic() as (topic, _):
-        there = produce(
-            broker.bootstrap,
-            topic,
-            size_bytes=SIZE_BYTES,
-            seconds=60,
-            max_records=QUICK_RECORDS if plan.quick else RECORDS,
-        )
-        for client in CLIENTS:
-            read = client.consume(broker.bootstrap, topic, there.records)
-            values[CONSUMED[client.name].name] = read.per_second / 1000
-            failures += read.failures
-    values[PRODUCE_RATIO.name] = values[PRODUCED[OURS].name] / values[PRODUCED[MEASURE].name]
-    values[CONSUME_RATIO.name] = values[CONSUMED[OURS].name] / values[CONSUMED[MEASURE].name]
-    return Sample(values, failures)
+        wanted = THERE_QUICK if plan.quick else THERE[size_bytes]
+        there = librdkafka.produce(broker.bootstrap, topic, size_bytes=size_bytes, seconds=60, max_records=wanted)
+
+        def turn(client: str, count: int) -> Turn:
+            return form.consume[client](broker.bootstrap, topic, count)
+
+        yield _rounds(form, plan, {client: partial(turn, client) for client in form.consume}, there.records)
+
+
+def _rounds(form: Form, plan: Plan, turns: Mapping[str, TurnOf], most: int) -> Round:
+    first = min(most, FIRST_COUNT_QUICK if plan.quick else FIRST_COUNT)
+    turn_s = plan.seconds / 2 if plan.quick else max(SHORTEST_TURN_S, plan.seconds / 2)
+    counts = {client: count_that_lasts(turn_s, turn, first=first, most=most) for client, turn in turns.items()}
+    return partial(_round, form, turns, counts)
+
+
+def count_that_lasts(seconds: float, turn: TurnOf, *, first: int, most: int) -> int:
+    """With how many records a turn takes about so long; `most` if it does not. A turn that was much shorter tells little."""
+    count = first
+    while True:
+        took = turn(count)
+        wanted = min(most, max(first, int(took.per_second * seconds)))
+        if wanted <= count or took.seconds >= seconds * TELLING:
+            return wanted
+        count = wanted
+
+
+def _round(form: Form, turns: Mapping[str, TurnOf], counts: Mapping[str, int]) -> Sample:
+    took = {}
+    for client, turn in turns.items():
+        gc.collect()  # what one client leaves behind is not for the next to clear up
+        took[client] = turn(counts[client])
+    ours = took[OURS]
+    values = {
+        **{_rate(client).name: turn.per_second / 1000 for client, turn in took.items()},
+        **{_times(peer, form.aim).name: ours.per_second / took[peer].per_second for peer in form.peers},
+        OUR_CPU.name: ours.processor_us,
+        BEST_PEER_CPU.name: min(took[peer].processor_us for peer in form.peers),
+    }
+    return Sample(values, sum(turn.failures for turn in took.values()))

@@ -12,9 +12,7 @@ from ..core.rounds import ACKS_1, CORE_SHARE, P50, P99, UNSYNCED_PEER, Processor
 from ..load.end_to_end import run
 
 NAME = "end-to-end"
-TITLE = (
-    "records of 100 B from a librdkafka producer (linger.ms=0) to a librdkafka consumer, both with their defaults else"
-)
+TITLE = "records of 100 B from a librdkafka producer to a librdkafka consumer; linger.ms=0, acks as the row says, else defaults"
 METRICS = (P50, P99, CORE_SHARE)
 AIMS = {P50.name: 0.6, P99.name: 0.3, CORE_SHARE.name: 0.3}
 

@@ -13,6 +13,7 @@ from ..load.librdkafka import produce
 
 NAME = "many-partitions"
 TITLE = "records of 100 B to all partitions in turn, librdkafka with its defaults"
+COUNTS, COUNTS_QUICK = (1, 100, 1_000, 10_000), (100,)
 MOST_FOR_PEERS = 1_000
 
 PRODUCED = Metric("produced", "1,000 records/s", Better.MORE)
@@ -20,7 +21,6 @@ CPU = Metric("broker CPU", "s/million", Better.LESS, 2)
 
 
 def cases(plan: Plan) -> Sequence[Case]:
-    counts = (100,) if plan.quick else (1, 100, 1_000, 10_000)
     return [
         Case(
             f"{count:,} partition{'s' if count > 1 else ''}",
@@ -30,7 +30,7 @@ def cases(plan: Plan) -> Sequence[Case]:
             fixed_s=0.5,
             setup_s=count / 500,
         )
-        for count in counts
+        for count in (COUNTS_QUICK if plan.quick else COUNTS)
     ]
 
 

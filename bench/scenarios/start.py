@@ -29,7 +29,8 @@ RECORDS = 2_000_000
 RECORDS_HEAVY = 10_000_000
 HEAVY_LOG_RECORDS = 1_000_000
 """Of 10 KB each: the 10 GB of the crash that only `--heavy` measures."""
-START_TIMEOUT_S = 300.0
+LOAD_TIMEOUT_S = 600.0
+START_TIMEOUT_S = STOP_TIMEOUT_S = 300.0
 
 Measure = Callable[[Broker, Process], Sample]
 
@@ -74,7 +75,7 @@ def cases(plan: Plan) -> Sequence[Case]:
             _opening(partial(_load_and_kill, records=records, size_bytes=100)),
             {RESIDENT.name: 0.1, RESTARTED.name: 0.05},
             weight=0,
-            fixed_s=15,
+            fixed_s=10 + records / 400_000,
             runs=3 if not plan.heavy else None,
             warms_up=False,
         ),
@@ -82,9 +83,9 @@ def cases(plan: Plan) -> Sequence[Case]:
             f"{PARTITIONS:,} partitions",
             NOTHING,
             (STARTED, RESTARTED, RESIDENT),
-            _opening(_many_partitions),
+            _opening(partial(_many_partitions, heavy=plan.heavy)),
             weight=0,
-            fixed_s=8,
+            fixed_s=120 if plan.heavy else 8,
             runs=1,
             warms_up=False,
         ),
@@ -140,19 +141,21 @@ def _idle(broker: Broker, process: Process) -> Sample:
 def _load_and_kill(broker: Broker, process: Process, *, records: int, size_bytes: int) -> Sample:
     process.start()
     wire.create_topic(process.bootstrap, "load", partitions=4)
-    sent = produce(process.bootstrap, "load", size_bytes=size_bytes, seconds=600, max_records=records)
+    sent = produce(process.bootstrap, "load", size_bytes=size_bytes, seconds=LOAD_TIMEOUT_S, max_records=records)
+    if sent.records + sent.failures < records:
+        raise NotMeasured(f"only {sent.records:,} records were written in {LOAD_TIMEOUT_S:.0f} s")
     resident = resident_mib(process.pid)
     process.kill()
     return Sample({RESIDENT.name: resident, RESTARTED.name: _started_ms(process)}, sent.failures)
 
 
-def _many_partitions(broker: Broker, process: Process) -> Sample:
-    if broker.name != OTTLA:
-        raise NotMeasured("making so many partitions there takes minutes")
+def _many_partitions(broker: Broker, process: Process, *, heavy: bool) -> Sample:
+    if broker.name != OTTLA and not heavy:
+        raise NotMeasured("making so many partitions there takes minutes; --heavy measures them")
     process.start()
     for number in range(PARTITIONS // PARTITIONS_PER_TOPIC):
         wire.create_topic(process.bootstrap, f"many-{number}", partitions=PARTITIONS_PER_TOPIC)
-    process.stop()
+    process.stop(timeout_s=STOP_TIMEOUT_S)
     values = {STARTED.name: _started_ms(process), RESIDENT.name: resident_mib(process.pid)}
     process.kill()
     values[RESTARTED.name] = _started_ms(process)

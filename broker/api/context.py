@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...protocol.messages import Message
+from ...protocol.values import dataclass
 
 if TYPE_CHECKING:
     from ..app import Broker

@@ -19,15 +19,13 @@ from ...protocol.errors import ErrorCode
 from ...protocol.messages import Message
 from ..catalog import Topic
 from ..catalog_records import CatalogRecord
-from ..topic_decisions import NewTopic, TopicResult, decide_create_topics
 from ..topic_names import is_internal, is_reserved, why_invalid
 from .cluster import CLUSTER_OPERATIONS, NO_CONTROLLER, OPERATIONS_NOT_ASKED, TOPIC_OPERATIONS
 from .context import Handler, RequestContext
-from .deciding import cluster_of
-from .topics import configs_checker, new_topic_id
 
 if TYPE_CHECKING:
     from ..app import Broker
+    from ..topic_decisions import TopicResult
 
 IDS_FROM = 12
 NO_ID = UUID(int=0)
@@ -151,6 +149,10 @@ def _create_behind_the_answer(broker: Broker, names: Iterable[str]) -> None:
     wanted = [name for name in names if _may_be_created(name) and not broker.journal.is_under_way(_key(name))]
     if not wanted:
         return
+    # Here, and seldom: hardly a Metadata makes topics, and every broker's first answer is one.
+    from ..topic_decisions import NewTopic, decide_create_topics
+    from .deciding import cluster_of
+    from .topics import configs_checker, new_topic_id
 
     def decision() -> tuple[list[CatalogRecord], list[TopicResult]]:
         return decide_create_topics(

@@ -23,8 +23,7 @@ from ...protocol.produce import ProduceRequest
 from ...protocol.records import RECORD_BATCH_OVERHEAD, BatchHeader, read_header
 from ...storage.directory_names import TopicPartition
 from ...storage.verification import Verification
-from ..coordinators.transactions.deciding import ProducerIdAndEpoch
-from ..coordinators.transactions.transaction import BUMPS_EPOCH_FROM
+from ..coordinators.transactions.transaction import BUMPS_EPOCH_FROM, ProducerIdAndEpoch
 
 if TYPE_CHECKING:
     from ..app import Broker

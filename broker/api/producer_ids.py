@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ...protocol.apis import ApiKey
 from ...protocol.errors import ErrorCode, KafkaError
 from ...protocol.messages import Message
-from ..coordinators.transactions.deciding import ProducerIdAndEpoch
+from ..coordinators.transactions.transaction import ProducerIdAndEpoch
 from .context import Handler, RequestContext
 from .transactions import fenced_as
 

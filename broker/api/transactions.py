@@ -17,8 +17,8 @@ from ...protocol.errors import ErrorCode, KafkaError
 from ...protocol.messages import Message
 from ...storage.directory_names import TopicPartition
 from ..coordinators.runtime.placement import partition_for
-from ..coordinators.transactions.deciding import End, ProducerIdAndEpoch
-from ..coordinators.transactions.transaction import BUMPS_EPOCH_FROM
+from ..coordinators.transactions.deciding import End
+from ..coordinators.transactions.transaction import BUMPS_EPOCH_FROM, ProducerIdAndEpoch
 from ..topic_names import CONSUMER_OFFSETS, is_internal
 from .context import Handler, RequestContext
 

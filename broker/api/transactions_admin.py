@@ -135,7 +135,7 @@ async def _marked(broker: Broker, context: RequestContext, asked: Message) -> Me
 
 async def _write(broker: Broker, at: TopicPartition, end: TransactionEnd) -> ErrorCode:
     """Write one marker and wait until it is on the disk."""
-    markers = broker.transaction_markers
+    markers = broker.coordination.markers
     if not markers.exists(at):
         return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
     future: asyncio.Future[None] = asyncio.get_running_loop().create_future()

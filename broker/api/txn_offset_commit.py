@@ -20,8 +20,7 @@ from ..coordinators.consumer_groups.offset_checks import check_commit
 from ..coordinators.group_records import NEVER_MS, Committed, OffsetCommitted
 from ..coordinators.offsets import check_txn_commit
 from ..coordinators.runtime.machine import TransactionalProducer
-from ..coordinators.transactions.deciding import ProducerIdAndEpoch
-from ..coordinators.transactions.transaction import BUMPS_EPOCH_FROM
+from ..coordinators.transactions.transaction import BUMPS_EPOCH_FROM, ProducerIdAndEpoch
 from .context import Handler, RequestContext
 from .transactions import offsets_partition
 

@@ -36,11 +36,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 
 from ...protocol.consumer_protocol import PROTOCOL_TYPE, decode_topics
 from ...protocol.errors import MalformedMessage
+from ...protocol.values import dataclass
 from .group_records import GroupStored, StoredMember
 
 Protocols = tuple[tuple[str, bytes], ...]

@@ -13,10 +13,10 @@ The bytes are in `group_record_format`. Kafka's schemas: `OffsetCommitKey`, `Off
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import UUID
 
+from ...protocol.values import dataclass
 from .consumer_groups.records import ConsumerGroupRecord
 
 NEVER_MS = -1

@@ -13,9 +13,8 @@ The order of the checks is Kafka's (`GroupMetadataManager.classicGroupJoin`), be
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ...protocol.errors import ErrorCode
+from ...protocol.values import dataclass
 from .fencing import check_member
 from .group import GroupState, Member, Protocols, Resumption, Waiter
 from .rebalance import complete_if_all_joined, prepare, prepare_or_complete

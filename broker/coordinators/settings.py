@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from ...protocol.values import dataclass
 from ..config import BrokerConfig
 
 MS_PER_MINUTE = 60_000

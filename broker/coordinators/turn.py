@@ -7,10 +7,9 @@ Nothing waits in between, so a turn is atomic.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from ...protocol.errors import ErrorCode
 from ...protocol.messages import Message
+from ...protocol.values import dataclass, field
 from .group import Group, GroupState, Member, Waiter
 from .group_records import GroupStored
 from .settings import GroupSettings

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import IntEnum
 
 from ...protocol.errors import KafkaError
+from ...protocol.values import dataclass
 from .values import TopicPartition
 
 

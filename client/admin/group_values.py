@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from ...protocol.values import dataclass
 from .cluster_values import BrokerAddress
 from .values import TopicPartition
 

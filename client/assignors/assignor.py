@@ -14,10 +14,10 @@ Corresponds to Java's `ConsumerPartitionAssignor`.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 from ...protocol.consumer_protocol import NO_GENERATION
+from ...protocol.values import dataclass
 
 Pair = tuple[str, int]
 """A topic and one of its partitions; plainer than a TopicPartition, for there may be a hundred thousand."""

@@ -16,8 +16,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 
+from ...protocol.values import dataclass, field
 from .assignor import GroupMember, Owned, Pair, in_order
 
 

@@ -15,12 +15,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from ...protocol.batch_header import CURRENT_MAGIC, BatchHeader, crc_is_valid, iter_headers, read_magic
 from ...protocol.errors import MalformedMessage
 from ...protocol.records import ControlType, iter_records, read_end_txn_marker
+from ...protocol.values import dataclass
 from ..admin.values import TopicPartition
 from .fetched_batch import CorruptRecords, Deserializers, FetchedBatch
 

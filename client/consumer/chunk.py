@@ -11,8 +11,9 @@ long in coming, cannot take the room of the others.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from ...protocol.values import dataclass, field
 
 if TYPE_CHECKING:
     from .batch_walk import BatchCursor

@@ -6,9 +6,9 @@ Names and defaults are aiokafka's where they mean the same, else Java's; times a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 
+from ...protocol.values import dataclass
 from ..assignors.assignor import Assignor
 from ..assignors.range import RangeAssignor
 from ..assignors.round_robin import RoundRobinAssignor

@@ -11,11 +11,11 @@ for: a seek or a rebalance meanwhile makes it worthless.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from uuid import UUID
 
 from ...protocol.errors import ErrorCode, KafkaError
 from ...protocol.messages import Message
+from ...protocol.values import dataclass, field
 from ..admin.values import TopicPartition
 from ..metadata import NO_LEADER, Metadata
 from ..retry import LEADER_IS_OLD

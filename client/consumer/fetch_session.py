@@ -14,13 +14,13 @@ its old name is another one.  Pure.  Corresponds to Java's `FetchSessionHandler`
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from uuid import UUID
 
 from ...protocol.consumer_protocol import by_topic
 from ...protocol.errors import ErrorCode
 from ...protocol.fetch import TOPIC_IDS_FROM
 from ...protocol.messages import Message
+from ...protocol.values import dataclass, field
 from ..admin.values import TopicPartition
 from ..metadata import NO_ID
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from itertools import repeat
 from typing import Any, Generic
@@ -21,6 +21,7 @@ from ...protocol.batch_header import RECORD_BATCH_OVERHEAD, BatchHeader, Timesta
 from ...protocol.compression import Codec, decompress
 from ...protocol.errors import MalformedMessage
 from ...protocol.record_columns import RecordColumns, read_columns
+from ...protocol.values import dataclass, field
 from ..admin.values import TopicPartition
 from ..errors import ClientError
 from .record import ConsumerRecord, K, RecordHeaders, V

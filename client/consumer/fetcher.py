@@ -15,13 +15,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Collection
-from dataclasses import dataclass, field
 from random import Random
 
 from ...protocol.apis import ApiKey
 from ...protocol.errors import ErrorCode, MalformedMessage
 from ...protocol.fetch import TOPIC_IDS_FROM
 from ...protocol.messages import decode_response, encode_request
+from ...protocol.values import dataclass, field
 from ..admin.values import TopicPartition
 from ..cluster import Cluster
 from ..connection import Connection, RawAnswer

@@ -18,12 +18,12 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import dataclass
 from random import Random
 from typing import Any
 
 from ...protocol.apis import ApiKey
 from ...protocol.errors import ErrorCode, KafkaError
+from ...protocol.values import dataclass
 from ..admin.values import TopicPartition
 from ..assignors.assignor import Pair
 from ..cluster import COORDINATOR_LANE, Cluster, CoordinatorKind

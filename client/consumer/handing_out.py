@@ -16,10 +16,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from ...protocol.values import dataclass
 from ..admin.values import TopicPartition
 from .batch_walk import BatchCursor
 from .fetched_batch import NO_DESERIALIZERS, CorruptRecords, DeserializationError, Deserializers, FetchedBatch

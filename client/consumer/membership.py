@@ -18,12 +18,12 @@ two machines.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from ...protocol.apis import ApiKey
 from ...protocol.errors import ErrorCode, KafkaError
 from ...protocol.messages import Message
+from ...protocol.values import dataclass
 from ..assignors.assignor import Assignor, Pair
 from .offset_requests import Committer
 

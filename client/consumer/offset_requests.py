@@ -8,11 +8,11 @@ back with the same metadata.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from uuid import UUID
 
 from ...protocol.errors import ErrorCode, KafkaError
 from ...protocol.messages import Message
+from ...protocol.values import dataclass
 from ..admin.values import TopicPartition, refusal
 from ..metadata import NO_ID, Metadata
 

@@ -8,9 +8,9 @@ timedelta(days=1)                    the same, said in Python
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import timedelta
 
+from ...protocol.values import dataclass
 from ..admin.values import OffsetSpec
 
 _DURATION = re.compile(

@@ -22,12 +22,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from enum import Enum, auto
 from typing import Any
 from uuid import UUID
 
 from ...protocol.errors import KafkaError
+from ...protocol.values import dataclass, field
 from ..admin.values import TopicPartition
 from .chunk import Chunk
 from .fetched_batch import DeserializationError, FetchedBatch

@@ -8,8 +8,8 @@ that the user goes on, and it is looked for now and then.  Times are the loop's,
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from ...protocol.values import dataclass
 from .partition_state import PartitionState
 
 _LOOKS_PER_INTERVAL = 8

@@ -19,8 +19,8 @@ may yet lose.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from ...protocol.values import dataclass
 from ..config import LogConfig
 
 

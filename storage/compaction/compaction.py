@@ -21,12 +21,12 @@ Kafka's class: `Cleaner`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from itertools import islice
 from typing import Protocol
 
 from ...protocol.batch_header import BatchHeader, read_header
 from ...protocol.keyed_records import iter_keyed, unfolded_records
+from ...protocol.values import dataclass, field
 from ..batches import Fault, ReadAt, iter_proven
 from ..config import LogConfig
 from ..files import Files

@@ -8,7 +8,8 @@ as int32. Kafka: `Cleaner.groupSegmentsBySize`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from ...protocol.values import dataclass
 
 MAX_RELATIVE_OFFSET = 2**31 - 1
 

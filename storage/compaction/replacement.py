@@ -18,8 +18,7 @@ base offset will be replaced in turn, and perhaps before that. Kafka: `LocalLog.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
+from ...protocol.values import dataclass, field
 from ..files import Files
 from ..names import Mark
 from ..segment import Segment

@@ -11,11 +11,11 @@ Kafka's class: `CleanedTransactionMetadata`.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from heapq import heapify, heappop
 
 from ...protocol.batch_header import BatchHeader
 from ...protocol.record_reader import ControlType
+from ...protocol.values import dataclass
 from ..txn_index import AbortedTransaction
 
 

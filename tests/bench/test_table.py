@@ -8,13 +8,14 @@ from pathlib import Path
 sys.path.append(str(Path(__file__).parent.parent.parent))  # `bench` is not part of the package
 
 from bench.core.machine import Machine, busy
-from bench.core.model import Better, Metric, Plan, Result, Sample
+from bench.core.model import FLOOR, Better, Metric, Plan, Result, Sample
 from bench.core.report import BEGIN, END, Report, keep_in, read
 from bench.core.statistics import Spread, percentile, ratio
 from bench.core.table import table
 
 RATE = Metric("requests", "1/s", Better.MORE)
 WAIT = Metric("p99", "ms", Better.LESS, 2)
+TIMES = Metric("ours / theirs", "times", Better.MORE, 1, aim=3)
 PEER = "Apache Kafka 4.3.1"
 
 
@@ -72,6 +73,48 @@ def test_a_broker_that_was_not_measured_is_a_dash_and_no_aim_is_judged() -> None
     alone.add("Ottla", Sample({RATE.name: 5}))
 
     assert last_row(alone)[3:] == ["5", "-", "-", ">= 2.5"]
+
+
+def with_floor(ours: list[float], theirs: list[float], floor: float) -> Result:
+    made = result(ours, theirs, metric=WAIT, aim=0.5)
+    made.add(FLOOR, Sample({WAIT.name: floor}))
+    return made
+
+
+def test_an_aim_that_no_broker_can_reach_on_this_machine_is_below_the_floor_and_not_missed() -> None:
+    assert last_row(with_floor([0.18], [0.2], 0.12))[3:] == ["0.18", "0.20", "0.12", "0.90", "<= 0.5 below the floor"]
+
+
+def test_an_aim_above_the_floor_is_missed_or_met_as_ever() -> None:
+    assert last_row(with_floor([0.18], [0.2], 0.09))[-1] == "<= 0.5 missed"
+    assert last_row(with_floor([0.1], [0.2], 0.12))[-1] == "<= 0.5 met"
+    assert last_row(with_floor([0.18], [0.2], 0.1))[-1] == "<= 0.5 missed"
+
+
+def test_the_floor_has_a_column_where_one_was_measured_and_the_other_rows_leave_it_empty() -> None:
+    rows = table([with_floor([1], [1], 1), result([1], [1])], ["Ottla", PEER]).splitlines()
+
+    assert [cell.strip() for cell in rows[0].split("|")][4:7] == ["Ottla", PEER, "floor"]
+    assert [row.split("|")[6].strip() for row in rows[2:]] == ["1.00", ""]
+
+
+def of_clients(ours: float, theirs: float) -> Result:
+    made = Result("clients", "produce", "acks=all", (TIMES,), {})
+    made.add("Ottla", Sample({TIMES.name: ours}))
+    made.add(PEER, Sample({TIMES.name: theirs}))
+    return made
+
+
+def test_a_figure_with_an_aim_of_its_own_is_judged_for_every_broker_and_not_divided() -> None:
+    assert last_row(of_clients(3.1, 3.0))[-2:] == ["", ">= 3 met"]
+    assert last_row(of_clients(3.1, 2.9))[-1] == f">= 3 missed with {PEER}"
+    assert last_row(of_clients(2.8, 2.9))[-1] == ">= 3 missed"
+
+
+def test_a_figure_with_an_aim_of_its_own_is_judged_without_a_peer_too() -> None:
+    row = table([of_clients(2, 9)], ["Ottla"]).splitlines()[-1]
+
+    assert row.rstrip(" |").endswith(">= 3 missed")
 
 
 def test_a_report_is_read_as_it_was_written_and_kept_between_its_marks(tmp_path: Path) -> None:

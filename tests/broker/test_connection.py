@@ -5,6 +5,7 @@ from functools import wraps
 
 from ottla.broker.connection import MAX_PENDING_REPLIES, Connection, Reply
 from ottla.broker.memory import MemoryBudget
+from ottla.broker.receive_memory import ReceiveMemory
 from ottla.protocol.errors import MalformedMessage
 from support.loopless import MemoryTransport, settled
 
@@ -13,7 +14,7 @@ class FakeService:
     """Keeps the requests with their replies, for the test to complete."""
 
     def __init__(self, *, budget_bytes: int = 1_000_000, max_frame_bytes: int = 100_000) -> None:
-        self.shared_buffer = memoryview(bytearray(4096))
+        self.receive_memory = ReceiveMemory(4096)
         self.budget = MemoryBudget(budget_bytes)
         self.max_frame_bytes = max_frame_bytes
         self.begun: list[tuple[bytes, Reply]] = []

@@ -5,13 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ottla.broker.inbox import Inbox
 from ottla.broker.memory import MemoryBudget
+from ottla.broker.receive_memory import ReceiveMemory
 from ottla.protocol.errors import MalformedMessage
 
 SHARED_BYTES = 64
 
 
 def an_inbox(budget: MemoryBudget, *, max_frame_bytes: int = 10_000) -> Inbox:
-    return Inbox(memoryview(bytearray(SHARED_BYTES)), budget, max_frame_bytes=max_frame_bytes)
+    return Inbox(ReceiveMemory(SHARED_BYTES), budget, max_frame_bytes=max_frame_bytes)
 
 
 def framed(body: bytes) -> bytes:

@@ -18,8 +18,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ottla.broker.api import table
 from ottla.broker.api.context import RequestContext
-from ottla.broker.api.table import HANDLERS
 from ottla.broker.app import Broker
 from ottla.broker.config import BrokerConfig
 from ottla.protocol.apis import ApiKey
@@ -44,7 +44,7 @@ class Asker:
             peer="test",
             now_ms=self.broker.clock.now_ms(),
         )
-        answer = HANDLERS[key](self.broker, context, request)
+        answer = table.load(key)(self.broker, context, request)
         if inspect.isawaitable(answer):
             answer = await answer
         return decode_response(key, version, encode_response(key, version, answer))

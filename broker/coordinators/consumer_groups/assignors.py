@@ -1,4 +1,4 @@
-"""Server-side assignors: who shall have which partition. By name, and what they are given and give back.
+"""Server-side assignors: who shall have which partition. By name (`assignor_names`), and what they are given and give back.
 
     range      every topic cut into ranges, members in order: the same members meet the same partition numbers
     uniform    equal shares over all topics, and as little as possible taken from whom it has now
@@ -11,9 +11,9 @@ that are subscribed to it. Kafka's classes: `PartitionAssignor`, `GroupSpec`, `R
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from uuid import UUID
 
+from ....protocol.values import dataclass
 from .member import Partitions
 from .range_assignor import assign_range
 from .uniform_assignor import assign_uniform
@@ -40,17 +40,3 @@ class GroupSpec:
 
 
 ASSIGNORS: dict[str, Assignor] = {"range": assign_range, "uniform": assign_uniform}
-
-JAVA_CLASSES = {
-    "org.apache.kafka.coordinator.group.assignor.RangeAssignor": "range",
-    "org.apache.kafka.coordinator.group.assignor.UniformAssignor": "uniform",
-}
-"""A configuration that comes from Kafka may name its classes."""
-
-
-ASSIGNOR_NAMES = " and ".join(ASSIGNORS)
-
-
-def is_assignor(name: str) -> bool:
-    """Whether the setting `group.consumer.assignors` may have this word."""
-    return name in ASSIGNORS or name in JAVA_CLASSES

@@ -16,12 +16,13 @@ Kafka's methods: `classicGroupJoinToConsumerGroup`, `classicGroupSyncToConsumerG
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from uuid import UUID
 
 from ....protocol import consumer_protocol
 from ....protocol.consumer_protocol import PROTOCOL_TYPE
 from ....protocol.errors import ErrorCode, KafkaError, MalformedMessage
+from ....protocol.values import dataclass
 from .decision import Decision, TimerKind
 from .group import NOT_OWNED
 from .heartbeat import advance_epoch, step, write_subscription

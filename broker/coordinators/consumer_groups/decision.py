@@ -15,9 +15,9 @@ Timers, one of each kind for a member:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum
 
+from ....protocol.values import dataclass, field
 from .classic_picture import Downgrade
 from .group import ConsumerGroup
 from .records import ConsumerGroupRecord

@@ -14,9 +14,10 @@ A heartbeat that changes nothing writes nothing and costs a few looks into dicts
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ....protocol.errors import ErrorCode, KafkaError
+from ....protocol.values import dataclass
 from .decision import Decision, TimerKind
 from .member import AWAY_EPOCH, JOINING_EPOCH, LEFT_EPOCH, ConsumerMember, MemberState, Owned, Partitions, Subscription
 from .membership import check_epoch, check_room, joining_member, known_member

@@ -20,10 +20,12 @@ Values are immutable and replaced. Kafka's classes: `ConsumerGroupMember`, `Memb
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from enum import IntEnum
 from types import MappingProxyType
 from uuid import UUID
+
+from ....protocol.values import dataclass, field
 
 Owned = Mapping[UUID, Mapping[int, int]]
 """Topic id -> partition -> the member epoch at which the member got it. No topic without partitions is kept."""

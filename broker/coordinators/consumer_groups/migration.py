@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from uuid import UUID
 
 from ....protocol.consumer_protocol import (
@@ -29,6 +28,7 @@ from ....protocol.consumer_protocol import (
     version_of,
 )
 from ....protocol.errors import ErrorCode, KafkaError, MalformedMessage
+from ....protocol.values import dataclass
 from .classic_picture import ClassicGroupPicture, ClassicMemberPicture, Downgrade
 from .decision import Decision, TimerChange, TimerKind
 from .group import ConsumerGroup

@@ -17,10 +17,10 @@ Pure: standing, target and report in, standing out. Kafka's class: `CurrentAssig
 from __future__ import annotations
 
 from collections.abc import Callable, Set
-from dataclasses import dataclass
 from uuid import UUID
 
 from ....protocol.errors import ErrorCode, KafkaError
+from ....protocol.values import dataclass
 from .group import NOT_OWNED
 from .member import NOTHING, MemberState, Owned, Partitions, Standing
 

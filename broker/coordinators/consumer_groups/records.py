@@ -18,8 +18,7 @@ Kafka's class: `GroupCoordinatorRecordHelpers`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from ....protocol.values import dataclass
 from .member import Partitions, Standing, Subscription
 from .regex import Resolved
 

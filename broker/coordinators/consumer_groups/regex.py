@@ -12,10 +12,10 @@ Kafka's classes: `TopicRegexResolver`, with RE2/J.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
 from ....protocol.errors import ErrorCode, KafkaError
+from ....protocol.values import dataclass
 
 MAX_PROGRAM_BYTES = 256 * 1024
 """The compiled program and its automaton; people's expressions need a few kilobytes."""

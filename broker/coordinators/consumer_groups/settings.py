@@ -7,11 +7,11 @@ broker runs: they are asked for anew with each decision, through a function that
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 
+from ....protocol.values import dataclass
 from ...config import BrokerConfig
-from .assignors import JAVA_CLASSES
+from .assignor_names import JAVA_CLASSES
 
 REGEX_REFRESH_MS = 10 * 60 * 1000
 """So old may the topics of an expression become. To Kafka it is a setting that is not shown."""

@@ -23,12 +23,12 @@ import base64
 import logging
 import uuid
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from ....protocol.consumer_protocol import PROTOCOL_TYPE
 from ....protocol.errors import ErrorCode, KafkaError
 from ....protocol.messages import Message
+from ....protocol.values import dataclass, field
 from ...catalog import Catalog, CatalogListener, Topic
 from ...clock import Clock
 from ..group import Group

@@ -13,9 +13,9 @@ Kafka's class: `TargetAssignmentBuilder`, and `maybeUpdateTargetAssignment`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from uuid import UUID
 
+from ....protocol.values import dataclass
 from .assignors import ASSIGNORS, GroupSpec, MemberSpec
 from .decision import Decision
 from .member import NO_TARGET, ConsumerMember, Partitions

@@ -17,8 +17,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass
 from uuid import UUID
+
+from ....protocol.values import dataclass
 
 _HASH_MAGIC = b"\0"
 _NUMBER = struct.Struct("<q")

@@ -14,12 +14,12 @@ Kafka's class: `CoordinatorLoaderImpl`, which does not look at CRCs.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from ....protocol.batch_header import BatchHeader
 from ....protocol.errors import ErrorCode, KafkaError, MalformedMessage
 from ....protocol.records import ControlType, crc_is_valid, iter_headers, iter_records, read_end_txn_marker
+from ....protocol.values import dataclass
 from ....storage.log import Log
 from .machine import Machine, TransactionalProducer
 

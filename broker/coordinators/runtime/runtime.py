@@ -28,11 +28,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from ....protocol.compression import Codec
 from ....protocol.errors import ErrorCode, KafkaError
+from ....protocol.values import dataclass
 from ...catalog import Catalog, CatalogListener, Topic
 from ...clock import Clock
 from ...partition import Partition

@@ -19,11 +19,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 
 from ....protocol.compression import Codec
 from ....protocol.errors import ErrorCode, KafkaError
+from ....protocol.values import dataclass
 from ....storage.directory_names import TopicPartition
 from ...catalog import Catalog
 from ...clock import Clock
@@ -33,11 +33,11 @@ from ...topic_names import TRANSACTION_STATE
 from ..runtime.runtime import CoordinatorRuntime, FindPartition
 from ..runtime.shard import Shard
 from . import deciding
-from .deciding import End, NeedsProducerId, ProducerIdAndEpoch
+from .deciding import End, NeedsProducerId
 from .ending import Ending, Markers, Told, marker_of
 from .machine import TransactionMachine
 from .records import TransactionRecord
-from .transaction import PREPARED, Transaction
+from .transaction import PREPARED, ProducerIdAndEpoch, Transaction
 
 RETRY_ENDINGS_S = 0.5
 """How long an ending rests that could not go on."""

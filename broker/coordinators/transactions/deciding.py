@@ -15,10 +15,10 @@ Kafka's class: `TransactionCoordinator`, and the tables in its comments.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from dataclasses import replace
 
 from ....protocol.errors import ErrorCode, KafkaError
+from ....protocol.values import dataclass
 from ....storage.directory_names import TopicPartition
 from .transaction import (
     AT_REST,
@@ -29,6 +29,7 @@ from .transaction import (
     NO_PRODUCER_ID,
     NO_TIME,
     PREPARED,
+    ProducerIdAndEpoch,
     Transaction,
     TransactionState,
 )
@@ -36,13 +37,6 @@ from .transaction import (
 
 class NeedsProducerId(Exception):
     """The decision needs a producer id that nobody has had."""
-
-
-class ProducerIdAndEpoch(NamedTuple):
-    """Who a producer says it is."""
-
-    producer_id: int
-    epoch: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from ....protocol.values import dataclass
 from ..consumer_groups.regex import Pattern, compiled
 from .transaction import NO_TIME, Transaction, TransactionState
 

@@ -21,9 +21,10 @@ Kafka's classes: `TransactionMetadata`, `TransactionState`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
+from ....protocol.values import dataclass
 from ....storage.directory_names import TopicPartition
 
 NO_PRODUCER_ID = -1
@@ -35,6 +36,13 @@ LAST_EPOCH_OF_CLIENTS = MAX_EPOCH - 1
 
 BUMPS_EPOCH_FROM = 2
 """The transaction version in which each transaction has an epoch of its own."""
+
+
+class ProducerIdAndEpoch(NamedTuple):
+    """Who a producer says it is."""
+
+    producer_id: int
+    epoch: int
 
 
 class TransactionState(IntEnum):

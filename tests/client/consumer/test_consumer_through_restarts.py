@@ -1,4 +1,4 @@
-"""A consumer goes on when its broker, and with it its group's coordinator, stops or is killed: nothing is lost, nothing hangs."""
+"""A consumer goes on when its broker, and with it the coordinator, stops or is killed: nothing is lost, nothing hangs."""
 
 from __future__ import annotations
 

@@ -8,10 +8,11 @@ from dataclasses import replace
 
 import pytest
 from ottla.broker.coordinators.transactions import deciding
-from ottla.broker.coordinators.transactions.deciding import End, NeedsProducerId, ProducerIdAndEpoch
+from ottla.broker.coordinators.transactions.deciding import End, NeedsProducerId
 from ottla.broker.coordinators.transactions.transaction import (
     LAST_EPOCH_OF_CLIENTS,
     MAX_EPOCH,
+    ProducerIdAndEpoch,
     Transaction,
     TransactionState,
 )

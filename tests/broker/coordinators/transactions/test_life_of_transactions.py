@@ -27,11 +27,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from ottla.broker.coordinators.transactions import deciding
-from ottla.broker.coordinators.transactions.deciding import End, ProducerIdAndEpoch
+from ottla.broker.coordinators.transactions.deciding import End
 from ottla.broker.coordinators.transactions.ending import Ending, Told, marker_of
 from ottla.broker.coordinators.transactions.machine import TransactionMachine
 from ottla.broker.coordinators.transactions.records import TransactionRecord
-from ottla.broker.coordinators.transactions.transaction import PREPARED, Transaction
+from ottla.broker.coordinators.transactions.transaction import PREPARED, ProducerIdAndEpoch, Transaction
 from ottla.protocol.errors import KafkaError
 from ottla.protocol.records import BatchBuilder, ControlType, iter_headers, iter_records, read_end_txn_marker
 from ottla.storage.config import LogConfig

@@ -1,0 +1,57 @@
+"""confluent-kafka, librdkafka in C below Python: `produce` without a callback for each, `consume` of 500 at a time.
+
+Its `produce_batch` wants a dict for each record, and is the slower of its two forms.  `consume` waits until it has as many as
+were asked for, so that it must not be asked for more than there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
+
+from .measured import LINGER_MS, PATIENCE_S, Turn, Watch
+
+AT_A_TIME = 500
+
+
+def sends_in_bulk(bootstrap: str, topic: str, values: Sequence[bytes]) -> Turn:
+    """Its queue has room for all, so that none has to be offered twice; what fails, and only that, is told."""
+    failed: list[Any] = []
+    producer = Producer(
+        {
+            "bootstrap.servers": bootstrap,
+            "acks": "all",
+            "linger.ms": LINGER_MS,
+            "enable.idempotence": True,
+            "queue.buffering.max.messages": len(values) + 1,
+            "queue.buffering.max.kbytes": 2_000_000,
+            "delivery.report.only.error": True,
+            "on_delivery": lambda error, _: failed.append(error),
+        }
+    )
+    assert topic in producer.list_topics(topic, timeout=PATIENCE_S).topics
+    watch = Watch()
+    for value in values:
+        producer.produce(topic, value)
+    left = producer.flush(PATIENCE_S)
+    failures = left + len(failed)
+    return watch.stop(len(values) - failures, failures)
+
+
+def reads_in_bulk(bootstrap: str, topic: str, count: int) -> Turn:
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "bench-unused", "enable.auto.commit": False})
+    try:
+        consumer.assign([TopicPartition(topic, 0, OFFSET_BEGINNING)])
+        assert consumer.consume(1, PATIENCE_S), "nothing came"
+        watch, read, size_bytes = Watch(), 0, 0
+        while read < count - 1 and watch.is_patient():
+            messages = consumer.consume(min(AT_A_TIME, count - 1 - read), 1)
+            for message in messages:
+                size_bytes += len(message.value() or b"")
+            read += len(messages)
+        assert size_bytes, "the values are empty"
+        return watch.stop(read, count - 1 - read)
+    finally:
+        consumer.close()
