@@ -18,7 +18,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, cast
 
 from ..protocol.errors import MalformedMessage
 from ..protocol.fetch import Part
@@ -28,7 +28,9 @@ from .outbox import Outbox
 from .receive_memory import ReceiveMemory
 
 MAX_PENDING_REPLIES = 1024
-WRITE_HIGH_WATER_BYTES = 256 * 1024
+WRITE_HIGH_WATER_BYTES = (
+    128 * 1024
+)  # under a chunk of records, which is therefore offered to the peer before the next is read
 
 SILENT_S = 3.0
 """How long a half-sent request may be silent while others wait for the memory it holds."""
@@ -157,8 +159,7 @@ class Connection(asyncio.BufferedProtocol):
         return too_slow or now - self.active_at > SILENT_S
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = transport = cast(asyncio.Transport, transport)  # uvloop's have no common class with asyncio's
         host, port = (transport.get_extra_info("peername") or ("?", 0))[:2]
         self.peer_host = host
         self.local_host = (transport.get_extra_info("sockname") or ("",))[0]

@@ -83,11 +83,16 @@ class Outbox:
             chunk = self._next_chunk()
             if chunk is None:
                 break
-            if len(chunk) > JOIN_BYTES or joined_bytes > JOIN_BYTES:
+            if len(chunk) > JOIN_BYTES:
                 self._write(joined)
+                self._transport.write(chunk)  # now, so that the next is not read for a peer that does not take this one
                 joined, joined_bytes = [], 0
+                continue
             joined.append(chunk)
             joined_bytes += len(chunk)
+            if joined_bytes > JOIN_BYTES:
+                self._write(joined)
+                joined, joined_bytes = [], 0
         self._write(joined)
 
     def _write(self, chunks: list[bytes | bytearray]) -> None:

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 
 from .. import __version__
 from ..broker.app import Broker
@@ -33,7 +34,17 @@ def run_broker(loaded: LoadedConfig, *, started_at: float, shows_progress: bool)
 
     `started_at` is the reading of `time.perf_counter` that the start line counts from.
     """
-    return asyncio.run(_run(loaded, started_at, shows_progress))
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(_run(loaded, started_at, shows_progress))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop's, where it exists: a fifth of what a request costs that comes alone is asyncio's own loop."""
+    try:
+        from uvloop import new_event_loop
+    except ImportError:  # Windows, PyPy
+        return None
+    return new_event_loop
 
 
 async def _run(loaded: LoadedConfig, started_at: float, shows_progress: bool) -> list[str]:
