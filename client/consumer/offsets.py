@@ -96,25 +96,32 @@ class Offsets:
     async def commit(self, offsets: Mapping[TopicPartition, OffsetAndMetadata], timeout_s: float) -> None:
         """Commit, one call after the other, so that a later one is never overtaken by one before it.
 
-        CommitFailed when the group refuses it, TopicIsGone when a topic was deleted; another KafkaError or ClientError
-        when it did not succeed in time.
+        CommitFailed when the group refuses it, also by giving out partitions anew before it was accepted; TopicIsGone when
+        a topic was deleted; another KafkaError or ClientError when it did not succeed in time.
         """
         if not offsets:
             return
         deadline = self._deadline(timeout_s)
-        meant = topics_of(offsets, self._cluster.metadata)
+        meant, since = topics_of(offsets, self._cluster.metadata), self._committer()
         async with self._committing:
-            await self._until_done(lambda: self._commit_once(offsets, meant, deadline), deadline)
+            await self._until_done(lambda: self._commit_once(offsets, meant, since, deadline), deadline)
 
     async def _commit_once(
-        self, offsets: Mapping[TopicPartition, OffsetAndMetadata], meant: Mapping[str, UUID], deadline: Deadline
+        self,
+        offsets: Mapping[TopicPartition, OffsetAndMetadata],
+        meant: Mapping[str, UUID],
+        since: Committer,
+        deadline: Deadline,
     ) -> None:
-        """`meant` are the topics by id for which the offsets hold."""
-        metadata = self._cluster.metadata
+        """`meant` are the topics by id for which the offsets hold, `since` is who this was when it read up to them."""
+        metadata, committer = self._cluster.metadata, self._committer()
+        if not self._is_the_same(committer, since):
+            # Others may have read on from there, or this consumer itself, from where the group had it begin again.
+            what = "not committed: the group has given out its partitions anew since it was read"
+            raise CommitFailed(ErrorCode.ILLEGAL_GENERATION, what, since)
         for name, topic_id in topics_of(offsets, metadata).items():
             if topic_id != meant[name] != NO_ID:
                 raise TopicIsGone(ErrorCode.UNKNOWN_TOPIC_ID, f"nothing is committed of topic {name}: it was deleted")
-        committer = self._committer()
         request = commit_request(offsets, committer, metadata)
         at_most = None if ids_are_known(offsets, metadata) else BY_NAME_UNTIL
         answer = await self._ask_coordinator(ApiKey.OFFSET_COMMIT, request, at_most, deadline)
@@ -126,6 +133,12 @@ class Offsets:
                     raise CommitFailed(known, what, committer)
                 is_gone = metadata.partition(id_.topic, id_.partition) is None
                 raise (TopicIsGone if is_gone and known in _NO_TOPIC else KafkaError)(known, what)
+
+    def _is_the_same(self, committer: Committer, since: Committer) -> bool:
+        """Whether partitions are still those of then; by the new protocol epochs change without anything being taken away."""
+        if self._tells_member:
+            return committer.member_id == since.member_id and committer.generation >= since.generation
+        return committer == since
 
     async def committed(
         self, partitions: Iterable[TopicPartition], timeout_s: float
