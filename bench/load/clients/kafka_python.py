@@ -7,11 +7,16 @@ from collections.abc import Sequence
 from .measured import LINGER_MS, PATIENCE_S, Turn, Watch
 
 
-def sends_each(bootstrap: str, topic: str, values: Sequence[bytes]) -> Turn:
+def sends_each(bootstrap: str, topic: str, values: Sequence[bytes], *, batch_bytes: int) -> Turn:
     from kafka import KafkaProducer
 
     producer = KafkaProducer(
-        bootstrap_servers=bootstrap, acks="all", enable_idempotence=True, linger_ms=LINGER_MS, max_block_ms=60_000
+        bootstrap_servers=bootstrap,
+        acks="all",
+        enable_idempotence=True,
+        linger_ms=LINGER_MS,
+        batch_size=batch_bytes,
+        max_block_ms=60_000,
     )
     try:
         producer.partitions_for(topic)
