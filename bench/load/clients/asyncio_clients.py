@@ -22,7 +22,7 @@ def ottla_sends_in_bulk(bootstrap: str, topic: str, values: Sequence[bytes], *, 
 
     async def run() -> Turn:
         async with _ottla_producer(bootstrap, batch_bytes) as producer:
-            await producer.partitions_for(topic)
+            await producer.send_and_wait(topic, values[0])
             watch = Watch()
             bulk = await producer.send_batch(values, topic)
             await producer.flush()
@@ -106,7 +106,7 @@ def aiokafka_reads_each(bootstrap: str, topic: str, count: int) -> Turn:
 
 
 async def _send_each(producer: Any, topic: str, values: Sequence[bytes]) -> Turn:
-    await producer.partitions_for(topic)
+    await producer.send_and_wait(topic, values[0])
     failures = 0
     watch = Watch()
     deliveries = [await producer.send(topic, value) for value in values]

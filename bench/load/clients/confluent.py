@@ -32,7 +32,8 @@ def sends_in_bulk(bootstrap: str, topic: str, values: Sequence[bytes], *, batch_
             "on_delivery": lambda error, _: failed.append(error),
         }
     )
-    assert topic in producer.list_topics(topic, timeout=PATIENCE_S).topics
+    producer.produce(topic, values[0])
+    assert producer.flush(PATIENCE_S) == 0, "the first record was not taken"
     watch = Watch()
     for value in values:
         producer.produce(topic, value)
