@@ -39,7 +39,12 @@ TurnOf = Callable[[int], Turn]
 
 def cases(plan: Plan) -> Sequence[Case]:
     sizes = tuple(THERE)[: 1 if plan.quick else None]
-    return [make(form, size) for size in sizes for make in (_produce_case, _consume_case) for form in FORMS]
+    return [case for size in sizes for case in _cases_of(size)]
+
+
+def _cases_of(size_bytes: int) -> list[Case]:
+    produced = [_produce_case(form, size_bytes) for form in FORMS]
+    return [*produced, *(_consume_case(form, size_bytes) for form in FORMS if form.consume)]
 
 
 def _produce_case(form: Form, size_bytes: int) -> Case:
