@@ -31,7 +31,7 @@ from .clock import SystemClock
 from .config import BrokerConfig
 from .flusher import Flusher
 from .partition import Partition
-from .partition_settings import partition_settings
+from .partition_settings import PartitionSettings, partition_settings
 
 T = TypeVar("T")
 
@@ -122,8 +122,10 @@ class Partitions(CatalogListener):
             missing = self._missing(topic, [index for index, each in logs.items() if each is None])
             if missing:
                 logs.update(zip(missing, self._create_logs(topic, missing), strict=True))
+            settings = self._settings(topic)
             self._topics[topic.name] = self._topics[topic.id] = [
-                None if found is None else self._partition(topic, index, found) for index, found in logs.items()
+                None if found is None else self._partition(topic, index, found, settings)
+                for index, found in logs.items()
             ]
         for stray in self._directory.logs:
             if self.find(stray.topic, stray.partition) is None:
@@ -225,9 +227,11 @@ class Partitions(CatalogListener):
         self._change(partial(self._leave, topic.id, [each.log for each in partitions]))
 
     def on_topic_configs_changed(self, topic: Topic) -> None:
+        settings, log_config = self._settings(topic), self._config().log_config(topic.configs)
         for partition in self._topics[topic.id]:
             if partition is not None:
-                self._configure(partition, topic)
+                partition.settings = settings
+                partition.log.update_config(log_config)
 
     def on_broker_configs_changed(self, node: str) -> None:
         """The broker's settings are the defaults of every topic's."""
@@ -260,8 +264,9 @@ class Partitions(CatalogListener):
             await self._delete(logs)  # the topic was deleted meanwhile
             return
         now = self._catalog.topics[topic.name]
+        settings = self._settings(now)
         for index, made in zip(missing, logs, strict=True):
-            partitions[index] = self._partition(now, index, made)
+            partitions[index] = self._partition(now, index, made, settings)
 
     def _missing(self, topic: Topic, absent: list[int]) -> list[int]:
         """Of the partitions without a log, those for which one may be made."""
@@ -288,18 +293,17 @@ class Partitions(CatalogListener):
         config = self._config().log_config(topic.configs)
         return self._directory.create_logs(topic.name, indexes, topic.id, config, now_ms=self._clock.now_ms())
 
-    def _partition(self, topic: Topic, index: int, partition_log: Log) -> Partition:
+    def _settings(self, topic: Topic) -> PartitionSettings:
+        """Of all its partitions: for thousands of them it would take long to look it up for each."""
+        return partition_settings(self._config(), topic.configs)
+
+    def _partition(self, topic: Topic, index: int, partition_log: Log, settings: PartitionSettings) -> Partition:
         return Partition(
             topic.name,
             index,
             partition_log,
             leader_epoch=topic.partitions[index].leader_epoch,
-            settings=partition_settings(self._config(), topic.configs),
+            settings=settings,
             flusher=self._flusher,
             keep_checkpoints=self.keep_checkpoints,
         )
-
-    def _configure(self, partition: Partition, topic: Topic) -> None:
-        config = self._config()
-        partition.settings = partition_settings(config, topic.configs)
-        partition.log.update_config(config.log_config(topic.configs))

@@ -42,7 +42,8 @@ def consume(
         typer.Option(
             "--format",
             metavar="TEXT",
-            help="Print each record like this: {topic} {partition} {offset} {timestamp} {time} {key} {value} {headers}.",
+            help="Print each record like this: {topic} {partition} {offset} {timestamp} {time} {key} {value} {headers};"
+            " json is --json.",
         ),
     ] = None,
     key_format: Annotated[
@@ -62,6 +63,7 @@ def consume(
     Examples:
       ottla consume orders --from 15m --keys
       ottla consume orders --follow --json | jq .value
+      ottla consume orders --json | ottla produce orders-again --json
       ottla consume orders --group billing --count 100
     """
     from . import consume_command

@@ -25,6 +25,8 @@ from .errors import WRONGLY_ASKED, CommandError
 from .rate_display import RateDisplay
 from .record_format import FORMS, RecordFormat, Shown, by_template, columns, json_lines
 
+JSON = "json"
+"""As a template it would be a word without a field in it: who writes it means what `produce --format json` reads."""
 _AGO = re.compile(r"(\d+)\s*(s|m|h|d)")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _AT_A_TIME = 1_000
@@ -87,9 +89,9 @@ def record_format(
 ) -> RecordFormat:
     """CommandError where the flags contradict each other or a form is not known."""
     key, value = _form("--key-format", key_format), _form("--value-format", value_format)
-    if as_json and template is not None:
+    if as_json and template not in (None, JSON):
         raise CommandError("--json and --format: give one of them", exit_code=WRONGLY_ASKED)
-    if as_json:
+    if as_json or template == JSON:
         return json_lines(key, value)
     if template is None:
         return columns(key, value, keys=keys, headers=headers)

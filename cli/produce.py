@@ -45,6 +45,9 @@ def produce_command(
         Format,
         typer.Option("--format", "-f", help="A record a line, a JSON object a line, or the whole input as one record."),
     ] = Format.lines,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Short for --format json: what `consume --json` prints.")
+    ] = False,
     key_separator: Annotated[
         str | None,
         typer.Option("--key-separator", "-K", metavar="TEXT", help="A line is key, separator, value."),
@@ -79,6 +82,7 @@ def produce_command(
       echo hello | ottla produce greetings
       ottla produce orders orders.txt --key-separator : --compression zstd
       ottla produce orders --format json < orders.jsonl
+      ottla consume orders --json | ottla produce orders-again --json
     """
     from . import produce_command as work
 
@@ -87,7 +91,7 @@ def produce_command(
         work.Wish(
             topic=topic,
             file=file,
-            format=format_.value,
+            format=work.format_of(format_.value, as_json=as_json),
             key_separator=key_separator,
             key=key,
             headers=tuple(header or ()),

@@ -49,6 +49,13 @@ class _Outcome(Protocol):
     def result(self) -> Any: ...
 
 
+def format_of(format_: str, *, as_json: bool) -> str:
+    """CommandError where the flags contradict each other."""
+    if as_json and format_ == "raw":
+        raise CommandError("--json and --format raw: give one of them", exit_code=WRONGLY_ASKED)
+    return "json" if as_json else format_
+
+
 def produce(bootstrap_server: str, wish: Wish) -> None:
     headers = _parse_headers(wish.headers)
     read = _reader(wish)

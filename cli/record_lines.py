@@ -5,7 +5,7 @@ Pure; a line that cannot be read is a ValueError that says why, and who counts t
 A JSON line is an object of `key`, `value`, `headers`, `partition` and `timestamp` (ms), all of which may be left out.
 Text is taken as UTF-8, null is null, {"base64": …} is bytes that are no text, anything else becomes compact JSON.  Headers
 are an object, or a list of pairs where a name comes twice.  So what `ottla consume` says in JSON can be sent again; where
-it was read, and in which topic, is passed over.
+it was read, and in which topic, is passed over, and so is the timestamp -1 of a record that has none.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 from ..protocol.values import dataclass
 
 _FIELDS = ("key", "value", "headers", "partition", "timestamp")
+_NO_TIMESTAMP = -1
 _PASSED_OVER = ("topic", "offset", "time")
 
 
@@ -78,7 +79,7 @@ def json_line(line: bytes) -> LineRecord:
         key=_plain(fields.get("key")),
         headers=_headers(fields.get("headers")),
         partition=_number(fields, "partition"),
-        timestamp_ms=_number(fields, "timestamp"),
+        timestamp_ms=None if fields.get("timestamp") == _NO_TIMESTAMP else _number(fields, "timestamp"),
     )
 
 

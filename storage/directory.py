@@ -157,8 +157,9 @@ class LogDirectory:
         report = LoadReport(clean=clean_shutdown.take(self.files, self.path))
         known = self._read_checkpoints(report)
         partitions = self._find_folders(report, others, now_ms)
+        configs = {topic: config_of(topic) for topic in {each.topic for each in partitions}}
         tasks = [
-            self._task(partition, config_of(partition.topic), now_ms, report.clean, known.get(partition, _Offsets()))
+            self._task(partition, configs[partition.topic], now_ms, report.clean, known.get(partition, _Offsets()))
             for partition in partitions
         ]
         outcomes, report.scanned_bytes = open_all(tasks, threads=threads, on_progress=on_progress)

@@ -243,7 +243,7 @@ class Loader:
             return self._epochs_from_log(0, LeaderEpochs()).entries
 
     def _load_producers(self, end_offset: int) -> tuple[ProducerStates, Snapshots]:
-        producers = ProducerStates(str(partition_of(self.directory)), end_offset)
+        producers = ProducerStates(os.path.basename(self.directory), end_offset)
         snapshots = Snapshots(self.files, self.directory, self._offsets_of(Kind.SNAPSHOT))
         bases = {segment.base_offset for segment in self.segments}
         newest = max((offset for offset in snapshots.offsets if offset <= end_offset), default=None)

@@ -133,7 +133,7 @@ def create_topic(bootstrap: str, name: str, *, partitions: int = 1, configs: dic
         for count in range(2 * PARTITIONS_AT_A_TIME, partitions + PARTITIONS_AT_A_TIME, PARTITIONS_AT_A_TIME):
             _grow(connection, name, min(count, partitions))
         topic_id = UUID(bytes=topic.topic_id.bytes)
-        _wait(lambda: _has_leaders(connection, name), name)
+        _wait(lambda: _has_leaders(connection, name, partitions), name)
         _wait(lambda: _is_served(connection, topic_id, partitions), name)
         return topic_id
 
@@ -153,10 +153,11 @@ def _wait(holds: Callable[[], bool], name: str) -> None:
         time.sleep(0.02)  # another process's work has no event to wait for
 
 
-def _has_leaders(connection: Connection, name: str) -> bool:
+def _has_leaders(connection: Connection, name: str, partitions: int) -> bool:
     asked = Message(topic_id=UUID(int=0), name=name)
     (topic,) = connection.call(ApiKey.METADATA, topics=[asked], allow_auto_topic_creation=False).topics
-    return not topic.error_code and all(not each.error_code and each.leader_id >= 0 for each in topic.partitions)
+    led = sum(not each.error_code and each.leader_id >= 0 for each in topic.partitions)
+    return not topic.error_code and led == partitions
 
 
 def _is_served(connection: Connection, topic: UUID, partitions: int) -> bool:

@@ -1,7 +1,7 @@
 """Scenario 9: Python's clients beside each other, from one process against the same broker, in turn within each round.
 
 A ratio is taken round by round, and aimed for against every broker, whichever it is.  How many records a client is given is
-found out in a first turn, which is dropped, so that the fast and the slow are busy for about as long.
+found out in first turns, which are dropped, so that the fast and the slow are busy for about as long.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ TITLE = (
 READ = "from the beginning"
 FIRST_COUNT, FIRST_COUNT_QUICK = 10_000, 2_000
 SHORTEST_TURN_S = 0.5
+TELLING = 0.25
 MOST_PRODUCED = 1_000_000
 THERE = {100: 1_000_000, 1024: 300_000}
 """How many records of a size there are to read: half a second for the fastest, and no more than the page cache takes."""
@@ -38,7 +39,12 @@ TurnOf = Callable[[int], Turn]
 
 def cases(plan: Plan) -> Sequence[Case]:
     sizes = tuple(THERE)[: 1 if plan.quick else None]
-    return [make(form, size) for size in sizes for make in (_produce_case, _consume_case) for form in FORMS]
+    return [case for size in sizes for case in _cases_of(size)]
+
+
+def _cases_of(size_bytes: int) -> list[Case]:
+    produced = [_produce_case(form, size_bytes) for form in FORMS]
+    return [*produced, *(_consume_case(form, size_bytes) for form in FORMS if form.consume)]
 
 
 def _produce_case(form: Form, size_bytes: int) -> Case:
@@ -58,7 +64,7 @@ def _case(verb: str, form: Form, size_bytes: int, durability: str, clients: Sequ
         partial(open_case, form=form, size_bytes=size_bytes),
         weight=len(clients) / 2,
         fixed_s=0.4 * len(clients),
-        setup_s=len(clients) + 2,
+        setup_s=1.5 * len(clients) + 2,
         warms_up=False,
     )
 
@@ -100,11 +106,21 @@ def _consuming(broker: Broker, plan: Plan, *, form: Form, size_bytes: int) -> It
 
 
 def _rounds(form: Form, plan: Plan, turns: Mapping[str, TurnOf], most: int) -> Round:
-    """A round has a turn of each client, with as many records as its first turn says."""
     first = min(most, FIRST_COUNT_QUICK if plan.quick else FIRST_COUNT)
     turn_s = plan.seconds / 2 if plan.quick else max(SHORTEST_TURN_S, plan.seconds / 2)
-    counts = {client: min(most, max(first, int(turn(first).per_second * turn_s))) for client, turn in turns.items()}
+    counts = {client: count_that_lasts(turn_s, turn, first=first, most=most) for client, turn in turns.items()}
     return partial(_round, form, turns, counts)
+
+
+def count_that_lasts(seconds: float, turn: TurnOf, *, first: int, most: int) -> int:
+    """With how many records a turn takes about so long; `most` if it does not. A turn that was much shorter tells little."""
+    count = first
+    while True:
+        took = turn(count)
+        wanted = min(most, max(first, int(took.per_second * seconds)))
+        if wanted <= count or took.seconds >= seconds * TELLING:
+            return wanted
+        count = wanted
 
 
 def _round(form: Form, turns: Mapping[str, TurnOf], counts: Mapping[str, int]) -> Sample:

@@ -48,6 +48,7 @@ from .membership import (
     fatal,
     known,
 )
+from .offset_requests import Committer
 
 _NO_GENERATION = -1
 _UNKNOWN_TO_THE_GROUP = frozenset({ErrorCode.UNKNOWN_MEMBER_ID, ErrorCode.ILLEGAL_GENERATION})
@@ -109,8 +110,14 @@ class ClassicMembership:
             self._needs_join = True
             self._led = None
 
-    def fence(self) -> None:
-        self._forget_membership(keep_id=False)
+    def commit_refused(self, code: ErrorCode, committer: Committer) -> None:
+        """A commit and a rebalance may pass each other on the way: whose generation is over, or who is joining, is no stranger.
+
+        Who came with a new id then would leave its old one in the group, for which the others wait to the end of its session.
+        """
+        is_at_present = (committer.generation, committer.member_id) == (self.generation, self.member_id)
+        if is_at_present and self._asked is None:
+            self._forget_membership(keep_id=code is ErrorCode.ILLEGAL_GENERATION)
 
     # -- what to do next
 

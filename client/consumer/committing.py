@@ -16,7 +16,7 @@ from ..admin.values import TopicPartition
 from ..errors import ClientError
 from .fetched_batch import FetchedBatch
 from .offset_requests import OffsetAndMetadata
-from .offsets import CommitFailed, Offsets
+from .offsets import CommitFailed, Offsets, TopicIsGone
 from .partition_state import PartitionState
 from .record import ConsumerRecord
 from .subscription import SubscriptionState
@@ -67,6 +67,9 @@ class Committing:
         }
         try:
             await self.commit(done)
+        except TopicIsGone as error:
+            log.info("automatic commit: %s", error)
+            return False
         except (KafkaError, ClientError) as error:
             log.warning("automatic commit: %s", error)
             return False

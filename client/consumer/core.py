@@ -164,6 +164,7 @@ class ConsumerCore:
             subscription.replace(
                 TopicPartition(topic.name, index) for topic in known if topic is not None for index in topic.partitions
             )
+        self._positions.notice()
         self.changed()
 
     def _check(self) -> None:
@@ -214,7 +215,7 @@ class ConsumerCore:
 
     def _commit_refused(self, error: CommitFailed) -> None:
         if self._group is not None and is_unknown_to_group(error):
-            self._group.membership.fence()
+            self._group.membership.commit_refused(error.code, error.committer)
             self._group.wake()
 
     def _came_back(self) -> None:

@@ -74,7 +74,7 @@ def plan_fetch(
             continue
         if state.not_before_s > now_s:
             plan.retry_at_s = min(state.not_before_s, plan.retry_at_s or state.not_before_s)
-        elif state.waiting_bytes >= settings.max_partition_fetch_bytes // 2:
+        elif state.waiting_bytes >= max(1, settings.max_partition_fetch_bytes // 2):
             plan.some_are_full = True
         else:
             topic_id = metadata.topics[state.id.topic].id

@@ -92,15 +92,15 @@ class Fetcher:
             node.budget.limit_bytes = self._settings.prefetch_max_bytes // max(1, len(leaders))
             node.wake.set()
 
-    async def wait(self, among: Collection[TopicPartition] | None, timeout_s: float | None) -> None:
-        """Return when something has arrived (not necessarily for `among`), or the time has passed."""
+    async def wait(self, among: Collection[TopicPartition] | None, timeout_s: float | None) -> bool:
+        """Return when something has arrived (not necessarily for `among`), or the time has passed: then False."""
         if any(is_starved(node.budget, self._settings) for node in self._nodes.values()):
             kept = frozenset(among or ())
             for state in self._subscription:
                 if state.id not in kept:
                     state.drop()
             self.poke()
-        await self.arrival.wait(timeout_s)
+        return await self.arrival.wait(timeout_s)
 
     async def close(self) -> None:
         """End the tasks, and give back all memory."""

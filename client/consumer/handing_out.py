@@ -236,6 +236,7 @@ class HandingOut:
     async def _ready(self, among: Among, timeout_s: float | None, *, decode: bool = True) -> PartitionState | None:
         """A partition with records to hand out (`decode`: made); None when there is none within the time."""
         deadline_s = None if timeout_s is None else _now_s() + timeout_s
+        is_late = False  # told by the timer, which may ring a little before the time that was computed
         while True:
             self._fetcher.arrival.clear()
             self._check()
@@ -248,9 +249,9 @@ class HandingOut:
                     return state
                 continue
             left_s = None if deadline_s is None else deadline_s - _now_s()
-            if left_s is not None and left_s <= 0:
+            if is_late or (left_s is not None and left_s <= 0):
                 return None
-            await self._fetcher.wait(among, left_s)
+            is_late = not await self._fetcher.wait(among, left_s)
 
     def _raise_failure(self, state: PartitionState) -> None:
         failure = state.failure

@@ -25,6 +25,7 @@ from ...protocol.errors import ErrorCode, KafkaError
 from ...protocol.messages import Message
 from ...protocol.values import dataclass
 from ..assignors.assignor import Assignor, Pair
+from .offset_requests import Committer
 
 NO_PARTITIONS: frozenset[Pair] = frozenset()
 
@@ -140,8 +141,8 @@ class Membership(Protocol):
         """When the next one is due; None: none before something changes."""
         ...
 
-    def fence(self) -> None:
-        """A commit was refused, for the group goes on without this member: join anew."""
+    def commit_refused(self, code: ErrorCode, committer: Committer) -> None:
+        """A commit in this name was refused, for the group does not know it: join anew, unless that is so already."""
         ...
 
     def leave(self) -> Ask | None:

@@ -35,6 +35,7 @@ from .membership import (
     fatal,
     known,
 )
+from .offset_requests import Committer
 
 _JOIN_EPOCH, _LEAVE_EPOCH, _LEAVE_STATIC_EPOCH = 0, -1, -2
 _FENCED = frozenset({ErrorCode.FENCED_MEMBER_EPOCH, ErrorCode.UNKNOWN_MEMBER_ID})
@@ -85,7 +86,11 @@ class NewMembership:
     def lead(self, counts: Mapping[str, int]) -> None:
         raise AssertionError("the coordinator divides")
 
-    def fence(self) -> None:
+    def commit_refused(self, code: ErrorCode, committer: Committer) -> None:
+        if (committer.generation, committer.member_id) == (self.generation, self.member_id):
+            self._fence()
+
+    def _fence(self) -> None:
         self._is_member = False
         self._epoch = _JOIN_EPOCH
         self._asked = None
@@ -155,7 +160,7 @@ class NewMembership:
         self._asked = None
         code = known(answer.error_code)
         if code in _FENCED:
-            self.fence()
+            self._fence()
         elif code in FATAL:
             self._error = fatal(self._settings.group_id, code, answer.error_message)
         elif code is not ErrorCode.NONE:  # the coordinator is loading, or not there
@@ -217,7 +222,7 @@ class NewMembership:
 
     def leave(self) -> Ask | None:
         was_member, static = self._is_member, self._settings.instance_id is not None
-        self.fence()
+        self._fence()
         self.owned, self._must_lose = NO_PARTITIONS, False
         if not was_member:
             return None

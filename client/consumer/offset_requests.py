@@ -57,6 +57,11 @@ def ids_are_known(partitions: Partitions, metadata: Metadata) -> bool:
     return all(_id_of(each.topic, metadata) != NO_ID for each in partitions)
 
 
+def topics_of(partitions: Partitions, metadata: Metadata) -> dict[str, UUID]:
+    """Their topics by name, each with its id; NO_ID where none is known."""
+    return {each.topic: _id_of(each.topic, metadata) for each in partitions}
+
+
 def _id_of(topic: str, metadata: Metadata) -> UUID:
     known = metadata.topics.get(topic)
     return NO_ID if known is None else known.id

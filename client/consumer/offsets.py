@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from random import Random
 from typing import TypeVar
+from uuid import UUID
 
 from ...protocol.apis import ApiKey
 from ...protocol.errors import ErrorCode, KafkaError
@@ -18,7 +19,7 @@ from ...protocol.messages import Message
 from ..admin.values import TopicPartition
 from ..cluster import Cluster, CoordinatorKind
 from ..errors import ClientError
-from ..metadata import NO_LEADER
+from ..metadata import NO_ID, NO_LEADER
 from ..retry import Deadline, coordinator_may_have_moved, is_retriable, leader_may_have_moved
 from .offset_requests import (
     BY_NAME_UNTIL,
@@ -34,6 +35,7 @@ from .offset_requests import (
     read_epochs,
     read_fetch,
     read_list,
+    topics_of,
 )
 
 T = TypeVar("T")
@@ -46,6 +48,14 @@ class CommitFailed(KafkaError):
     What was read since the last commit will be read again, by whoever has the partitions now.
     """
 
+    def __init__(self, code: ErrorCode, message: str, committer: Committer) -> None:
+        super().__init__(code, message)
+        self.committer = committer
+
+
+class TopicIsGone(KafkaError):
+    """The topic of a commit was deleted; what there may be under its name now is another, of which the offset says nothing."""
+
 
 NOT_A_MEMBER = frozenset(
     {
@@ -57,6 +67,7 @@ NOT_A_MEMBER = frozenset(
     }
 )
 """Refusals that say: the group goes on without this member."""
+_NO_TOPIC = frozenset({ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.UNKNOWN_TOPIC_ID})
 _ASK_AGAIN = frozenset({ErrorCode.STALE_MEMBER_EPOCH, ErrorCode.UNKNOWN_TOPIC_ID, ErrorCode.COORDINATOR_NOT_AVAILABLE})
 
 
@@ -85,24 +96,49 @@ class Offsets:
     async def commit(self, offsets: Mapping[TopicPartition, OffsetAndMetadata], timeout_s: float) -> None:
         """Commit, one call after the other, so that a later one is never overtaken by one before it.
 
-        CommitFailed when the group refuses it; another KafkaError or ClientError when it did not succeed in time.
+        CommitFailed when the group refuses it, also by giving out partitions anew before it was accepted; TopicIsGone when
+        a topic was deleted; another KafkaError or ClientError when it did not succeed in time.
         """
         if not offsets:
             return
         deadline = self._deadline(timeout_s)
+        meant, since = topics_of(offsets, self._cluster.metadata), self._committer()
         async with self._committing:
-            await self._until_done(lambda: self._commit_once(offsets, deadline), deadline)
+            await self._until_done(lambda: self._commit_once(offsets, meant, since, deadline), deadline)
 
-    async def _commit_once(self, offsets: Mapping[TopicPartition, OffsetAndMetadata], deadline: Deadline) -> None:
-        metadata = self._cluster.metadata
-        request = commit_request(offsets, self._committer(), metadata)
+    async def _commit_once(
+        self,
+        offsets: Mapping[TopicPartition, OffsetAndMetadata],
+        meant: Mapping[str, UUID],
+        since: Committer,
+        deadline: Deadline,
+    ) -> None:
+        """`meant` are the topics by id for which the offsets hold, `since` is who this was when it read up to them."""
+        metadata, committer = self._cluster.metadata, self._committer()
+        if not self._is_the_same(committer, since):
+            # Others may have read on from there, or this consumer itself, from where the group had it begin again.
+            what = "not committed: the group has given out its partitions anew since it was read"
+            raise CommitFailed(ErrorCode.ILLEGAL_GENERATION, what, since)
+        for name, topic_id in topics_of(offsets, metadata).items():
+            if topic_id != meant[name] != NO_ID:
+                raise TopicIsGone(ErrorCode.UNKNOWN_TOPIC_ID, f"nothing is committed of topic {name}: it was deleted")
+        request = commit_request(offsets, committer, metadata)
         at_most = None if ids_are_known(offsets, metadata) else BY_NAME_UNTIL
         answer = await self._ask_coordinator(ApiKey.OFFSET_COMMIT, request, at_most, deadline)
         for id_, code in read_commit(answer, offsets, metadata).items():
             if code != ErrorCode.NONE:
                 known = code if isinstance(code, ErrorCode) else ErrorCode.UNKNOWN_SERVER_ERROR
-                kind = CommitFailed if known in NOT_A_MEMBER else KafkaError
-                raise kind(known, f"offset {offsets[id_].offset} of {id_} is not committed: {_why(known)}")
+                what = f"offset {offsets[id_].offset} of {id_} is not committed: {_why(known)}"
+                if known in NOT_A_MEMBER:
+                    raise CommitFailed(known, what, committer)
+                is_gone = metadata.partition(id_.topic, id_.partition) is None
+                raise (TopicIsGone if is_gone and known in _NO_TOPIC else KafkaError)(known, what)
+
+    def _is_the_same(self, committer: Committer, since: Committer) -> bool:
+        """Whether partitions are still those of then; by the new protocol epochs change without anything being taken away."""
+        if self._tells_member:
+            return committer.member_id == since.member_id and committer.generation >= since.generation
+        return committer == since
 
     async def committed(
         self, partitions: Iterable[TopicPartition], timeout_s: float
@@ -230,7 +266,7 @@ class Offsets:
                     self._cluster.request_update()
                 delay_s = self._cluster.settings.backoff.delay_s(attempt, self._random)
                 again = is_retriable(error) or (isinstance(error, KafkaError) and error.code in _ASK_AGAIN)
-                if isinstance(error, CommitFailed) or not again or deadline.left_s(_now_s()) <= delay_s:
+                if isinstance(error, (CommitFailed, TopicIsGone)) or not again or deadline.left_s(_now_s()) <= delay_s:
                     raise
             await asyncio.sleep(delay_s)
 

@@ -25,6 +25,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from enum import Enum, auto
 from typing import Any
+from uuid import UUID
 
 from ...protocol.errors import KafkaError
 from ...protocol.values import dataclass, field
@@ -61,6 +62,7 @@ class PartitionState:
     """A partition as long as it is assigned; taken away and given back it is a new one."""
 
     id: TopicPartition
+    topic_id: UUID | None = None  # of the topic that the position is in
     position: int = -1
     fetch_offset: int = -1
     position_epoch: int = NO_EPOCH  # leader epoch of the record before `position`
@@ -144,6 +146,15 @@ class PartitionState:
         self.drop()
         self.version += 1
         self.needs, self.failure = Needs.USER, failure
+
+    def forget(self) -> None:
+        """The topic is another one of the same name: of what was read in the old one nothing holds."""
+        self.position = -1
+        self.drop()
+        self.version += 1
+        self.settle()
+        self.position_epoch = self.leader_epoch = NO_EPOCH
+        self.committed = self.high_watermark = self.last_stable_offset = self.log_start_offset = None
 
     # -- what was fetched
 

@@ -5,6 +5,9 @@
     VALIDATE    the leader has changed: does its log still have what was read?  (KIP-320)  If it was cut, go on where the
                 two histories part, or, with auto_offset_reset "none", tell the user
 
+A topic that was deleted and made again under its name is another topic (`notice`): an offset of the old one says nothing in
+it, however well it fits, so that it is read from where `auto_offset_reset` says.  (Java's consumer goes on at the old offset.)
+
 One task looks whenever it is woken, asks once, and asks again after a backoff what could not be answered.  An answer is
 believed only when the position was not moved meanwhile.  Corresponds to Java's `OffsetFetcher`.
 """
@@ -20,7 +23,7 @@ from random import Random
 from ...protocol.errors import ErrorCode, KafkaError
 from ..cluster import Cluster
 from ..errors import ClientError
-from ..metadata import Metadata
+from ..metadata import NO_ID, Metadata
 from ..retry import is_retriable
 from .fetch_plan import leaderless
 from .offset_requests import OffsetAndTimestamp
@@ -67,8 +70,7 @@ class Positions:
         was_woken = True
         while True:
             self.wake.clear()
-            for state in self._subscription:
-                notice_leader(state, self._cluster.metadata)
+            self.notice()
             await self._find_committed()
             await self._find_reset()
             await self._validate()
@@ -83,6 +85,23 @@ class Positions:
                 attempt = attempt if was_woken else attempt + 1
                 delay_s = self._cluster.settings.backoff.delay_s(attempt + 1, self._random)
                 was_woken = await self.wake.wait(delay_s)
+
+    def notice(self) -> None:
+        """Take from metadata what it means for positions.  To be called before anything is fetched by it."""
+        for state in self._subscription:
+            if is_another_topic(state, self._cluster.metadata):
+                self._begin_again(state)
+            notice_leader(state, self._cluster.metadata)
+
+    def _begin_again(self, state: PartitionState) -> None:
+        what = f"the topic {state.id.topic} was deleted and made again under its name"
+        log.warning("%s: an offset of the old one says nothing about it", what)
+        needs, reset = state.needs, state.reset
+        state.forget()
+        if needs is Needs.RESET and reset is not None:
+            state.await_reset(reset)
+        elif needs in (Needs.NOTHING, Needs.VALIDATE):
+            self._begin_anew(state, what)
 
     def _missing_topics(self) -> frozenset[str]:
         """Topics that are wanted and not known, or with a partition that nobody leads: metadata is to be asked again."""
@@ -114,6 +133,7 @@ class Positions:
             else:
                 state.move(committed.offset, committed.leader_epoch)
                 state.committed = committed.offset
+                notice_leader(state, self._cluster.metadata)
         self._changed()
 
     def _begin_anew(self, state: PartitionState, why: str) -> None:
@@ -160,7 +180,9 @@ class Positions:
             state.needs = Needs.NOTHING
             self._changed()
             epoch, end_offset = outcome
-            if epoch >= 0 and end_offset >= 0 and (epoch < state.position_epoch or end_offset < state.position):
+            if epoch < 0 or end_offset < 0:
+                self._begin_anew(state, f"the log of {state.id} knows nothing of the epoch that was read last")
+            elif epoch < state.position_epoch or end_offset < state.position:
                 self._was_cut(state, end_offset)
 
     def _was_cut(self, state: PartitionState, end_offset: int) -> None:
@@ -192,6 +214,15 @@ class Positions:
         for state in asked:
             state.await_user(error)
         self._changed()
+
+
+def is_another_topic(state: PartitionState, metadata: Metadata) -> bool:
+    """Whether the topic has another id than when this was last asked; brokers before Kafka 2.8 tell none."""
+    known = metadata.topics.get(state.id.topic)
+    if known is None or known.id == NO_ID or known.id == state.topic_id:
+        return False
+    before, state.topic_id = state.topic_id, known.id
+    return before is not None
 
 
 def notice_leader(state: PartitionState, metadata: Metadata) -> None:

@@ -13,13 +13,14 @@ from interop.clients import ConfluentKafka
 from interop.messages import Message
 from support.broker import BrokerProcess
 from support.command_line import Result, ottla
+from support.consuming import KEEPS_OLD_RECORDS
 
 Produce = Callable[..., Result]
 
 
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerProcess]:
-    with BrokerProcess(tmp_path_factory.mktemp("broker"), {"num.partitions": "1"}) as running:
+    with BrokerProcess(tmp_path_factory.mktemp("broker"), {"num.partitions": "1", **KEEPS_OLD_RECORDS}) as running:
         yield running
 
 
@@ -69,6 +70,32 @@ def test_json_lines_say_everything_of_a_record(broker: BrokerProcess, produce: P
     assert (second.key, second.value, second.headers) == (b"\xff", None, (("h", b"1"), ("h", b"2")))
 
 
+@pytest.mark.parametrize("asked", [("--json",), ("--format", "json")])
+def test_what_consume_prints_as_json_is_sent_again_as_it_was(
+    broker: BrokerProcess, produce: Produce, asked: tuple[str, ...]
+) -> None:
+    headers = (("h", b"1"), ("h", None), ("b", b"\xff"))
+    messages = [
+        Message(key=b"k", value=b'{"base64": "no bytes"}', headers=headers, timestamp_ms=1_700_000_000_000),
+        Message(key=None, value=b"\xff\n\x00", timestamp_ms=1_700_000_000_001),
+        Message(key=b"gone", value=None, timestamp_ms=1_700_000_000_002),
+        Message(key=b"", value='é\n\u2028"'.encode(), timestamp_ms=1_700_000_000_003),
+    ]
+    source, target = f"from-{len(asked)}", f"to-{len(asked)}"
+    ConfluentKafka().produce(broker.bootstrap, source, messages)
+
+    lines = ottla("consume", source, *asked, "-b", broker.bootstrap).out
+    result = produce(target, lines, *asked)
+
+    assert (result.err, result.out) == ("", f"wrote 4 records to {target}\n")
+    told = [
+        (each.key, each.value, each.headers, each.timestamp_ms)
+        for topic in (source, target)
+        for each in written(broker, topic, 4)
+    ]
+    assert told[:4] == told[4:] == [(each.key, each.value, each.headers, each.timestamp_ms) for each in messages]
+
+
 def test_the_whole_input_can_be_one_record(broker: BrokerProcess, produce: Produce) -> None:
     assert produce("raw", "two\nlines\n", "-f", "raw").out == "wrote 1 record to raw\n"
     assert written(broker, "raw", 1)[0].value == b"two\nlines\n"
@@ -90,6 +117,7 @@ def test_standard_input_is_read_when_no_file_is_named(broker: BrokerProcess) -> 
         ('{"vlaue": 1}\n', ("-f", "json"), 2, "line 1: unknown field 'vlaue'; known are key, value, headers,"),
         ("{\n", ("-f", "json"), 2, "line 1: not JSON: "),
         ("a\n", ("-H", "x"), 2, "--header x: write it as --header NAME=VALUE"),
+        ("a\n", ("--json", "-f", "raw"), 2, "--json and --format raw: give one of them"),
         ("a\n", ("-K", ":", "-f", "json"), 2, "--key-separator is for --format lines"),
         ('{"partition": 7}\n', ("-f", "json"), 1, "line 1: topic wrong has no partition 7, it has 1"),
         ("x" * 2_000_000, (), 1, "a record of about 2000021 bytes for topic wrong is more than max_request_size"),

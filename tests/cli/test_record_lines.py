@@ -37,3 +37,7 @@ def test_the_first_separator_ends_the_key() -> None:
 def test_what_a_record_cannot_have_is_said(line: bytes, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         json_line(line)
+
+
+def test_a_record_without_a_timestamp_is_sent_with_the_time_of_now() -> None:
+    assert json_line(b'{"value": "v", "timestamp": -1}') == LineRecord(b"v")

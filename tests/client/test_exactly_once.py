@@ -36,6 +36,8 @@ PASSING = (
     ErrorCode.LEADER_NOT_AVAILABLE,
 )
 
+pytestmark = pytest.mark.timeout(3600 if HEAVY else 120)
+
 
 class World:
     """A cluster of the model on a network, and what a seed makes of them."""

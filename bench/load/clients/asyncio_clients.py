@@ -9,20 +9,20 @@ from typing import Any
 from .measured import LINGER_MS, PATIENCE_S, Turn, Watch
 
 
-def ottla_sends_each(bootstrap: str, topic: str, values: Sequence[bytes]) -> Turn:
+def ottla_sends_each(bootstrap: str, topic: str, values: Sequence[bytes], *, batch_bytes: int) -> Turn:
     async def run() -> Turn:
-        async with _ottla_producer(bootstrap) as producer:
+        async with _ottla_producer(bootstrap, batch_bytes) as producer:
             return await _send_each(producer, topic, values)
 
     return _run(run())
 
 
-def ottla_sends_in_bulk(bootstrap: str, topic: str, values: Sequence[bytes]) -> Turn:
+def ottla_sends_in_bulk(bootstrap: str, topic: str, values: Sequence[bytes], *, batch_bytes: int) -> Turn:
     """`send_batch`, and its one delivery."""
 
     async def run() -> Turn:
-        async with _ottla_producer(bootstrap) as producer:
-            await producer.partitions_for(topic)
+        async with _ottla_producer(bootstrap, batch_bytes) as producer:
+            await producer.send_and_wait(topic, values[0])
             watch = Watch()
             bulk = await producer.send_batch(values, topic)
             await producer.flush()
@@ -32,12 +32,16 @@ def ottla_sends_in_bulk(bootstrap: str, topic: str, values: Sequence[bytes]) -> 
     return _run(run())
 
 
-def aiokafka_sends_each(bootstrap: str, topic: str, values: Sequence[bytes]) -> Turn:
+def aiokafka_sends_each(bootstrap: str, topic: str, values: Sequence[bytes], *, batch_bytes: int) -> Turn:
     from aiokafka import AIOKafkaProducer
 
     async def run() -> Turn:
         async with AIOKafkaProducer(
-            bootstrap_servers=bootstrap, acks="all", enable_idempotence=True, linger_ms=LINGER_MS
+            bootstrap_servers=bootstrap,
+            acks="all",
+            enable_idempotence=True,
+            linger_ms=LINGER_MS,
+            max_batch_size=batch_bytes,
         ) as producer:
             return await _send_each(producer, topic, values)
 
@@ -102,7 +106,7 @@ def aiokafka_reads_each(bootstrap: str, topic: str, count: int) -> Turn:
 
 
 async def _send_each(producer: Any, topic: str, values: Sequence[bytes]) -> Turn:
-    await producer.partitions_for(topic)
+    await producer.send_and_wait(topic, values[0])
     failures = 0
     watch = Watch()
     deliveries = [await producer.send(topic, value) for value in values]
@@ -126,10 +130,10 @@ async def _read_each(consumer: Any, count: int) -> Turn:
     return watch.stop(read)
 
 
-def _ottla_producer(bootstrap: str) -> Any:
+def _ottla_producer(bootstrap: str, batch_bytes: int) -> Any:
     from ottla import Producer
 
-    return Producer(bootstrap, acks="all", linger_ms=LINGER_MS)
+    return Producer(bootstrap, acks="all", linger_ms=LINGER_MS, batch_size=batch_bytes)
 
 
 def _ottla_consumer(bootstrap: str, topic: str) -> Any:

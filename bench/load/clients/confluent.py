@@ -16,7 +16,7 @@ from .measured import LINGER_MS, PATIENCE_S, Turn, Watch
 AT_A_TIME = 500
 
 
-def sends_in_bulk(bootstrap: str, topic: str, values: Sequence[bytes]) -> Turn:
+def sends_in_bulk(bootstrap: str, topic: str, values: Sequence[bytes], *, batch_bytes: int) -> Turn:
     """Its queue has room for all, so that none has to be offered twice; what fails, and only that, is told."""
     failed: list[Any] = []
     producer = Producer(
@@ -25,13 +25,15 @@ def sends_in_bulk(bootstrap: str, topic: str, values: Sequence[bytes]) -> Turn:
             "acks": "all",
             "linger.ms": LINGER_MS,
             "enable.idempotence": True,
+            "batch.size": batch_bytes,
             "queue.buffering.max.messages": len(values) + 1,
             "queue.buffering.max.kbytes": 2_000_000,
             "delivery.report.only.error": True,
             "on_delivery": lambda error, _: failed.append(error),
         }
     )
-    assert topic in producer.list_topics(topic, timeout=PATIENCE_S).topics
+    producer.produce(topic, values[0])
+    assert producer.flush(PATIENCE_S) == 0, "the first record was not taken"
     watch = Watch()
     for value in values:
         producer.produce(topic, value)

@@ -7,14 +7,19 @@ from collections.abc import Sequence
 from .measured import LINGER_MS, PATIENCE_S, Turn, Watch
 
 
-def sends_each(bootstrap: str, topic: str, values: Sequence[bytes]) -> Turn:
+def sends_each(bootstrap: str, topic: str, values: Sequence[bytes], *, batch_bytes: int) -> Turn:
     from kafka import KafkaProducer
 
     producer = KafkaProducer(
-        bootstrap_servers=bootstrap, acks="all", enable_idempotence=True, linger_ms=LINGER_MS, max_block_ms=60_000
+        bootstrap_servers=bootstrap,
+        acks="all",
+        enable_idempotence=True,
+        linger_ms=LINGER_MS,
+        batch_size=batch_bytes,
+        max_block_ms=60_000,
     )
     try:
-        producer.partitions_for(topic)
+        producer.send(topic, values[0]).get(PATIENCE_S)
         failures = 0
         watch = Watch()
         deliveries = [producer.send(topic, value) for value in values]

@@ -1,7 +1,8 @@
 """A turn of a client: what all are told alike, and what came of it.
 
 Both clocks, the wall's and the processor's, run over the same piece of work: to produce, from the first call to the last
-acknowledgement; to consume, from the first record to the last, so that neither connecting nor finding the topic is counted.
+acknowledgement, a first record having been acknowledged before; to consume, from the first record to the last.  So neither
+connecting nor finding the topic is counted, nor getting a producer id, which librdkafka asks for every half second.
 All produce with acks=all, idempotent, with the same linger, without a codec.
 """
 

@@ -16,23 +16,41 @@ DumpLogSegments reads them with `--transaction-log-decoder`. Kafka's class: `Tra
 
 from __future__ import annotations
 
-import struct
 from typing import NamedTuple
 
 from ....protocol.errors import MalformedMessage
-from ....protocol.primitives import pack_uvarint, read_uvarint
+from ....protocol.messages import Message
+from ....protocol.record_schemas import RecordSchema, field, structs, version_of
 from ....storage.directory_names import TopicPartition
 from .transaction import NO_PRODUCER_ID, Transaction, TransactionState
 
 KEY_VERSION = 0
 VALUE_VERSION = 1
-PREVIOUS_ID_TAG, NEXT_ID_TAG, CLIENT_VERSION_TAG = range(3)
 
-_INT16 = struct.Struct(">h")
-_INT32 = struct.Struct(">i")
-_INT64 = struct.Struct(">q")
-_HEAD = struct.Struct(">hqhib")
-_TIMES = struct.Struct(">qq")
+KEY = RecordSchema(
+    "TransactionLogKey", [field("transactional_id", "string")], versions=range(KEY_VERSION, KEY_VERSION + 1)
+)
+VALUE = RecordSchema(
+    "TransactionLogValue",
+    [
+        field("producer_id", "int64"),
+        field("previous_producer_id", "int64", since=1, tag=0, default=NO_PRODUCER_ID),
+        field("next_producer_id", "int64", since=1, tag=1, default=NO_PRODUCER_ID),
+        field("producer_epoch", "int16"),
+        field("timeout_ms", "int32"),
+        field("status", "int8"),
+        structs(
+            "partitions",
+            [field("topic", "string"), field("partition_ids", "int32", is_array=True)],
+            is_nullable=True,
+        ),
+        field("updated_ms", "int64"),
+        field("started_ms", "int64"),
+        field("client_version", "int16", since=1, tag=2),
+    ],
+    versions=range(VALUE_VERSION + 1),
+    flexible_from=1,
+)
 
 
 class TransactionRecord(NamedTuple):
@@ -44,143 +62,68 @@ class TransactionRecord(NamedTuple):
 
 def encode_key(transactional_id: str) -> bytes:
     """A record's key."""
-    name = transactional_id.encode()
-    return _INT16.pack(KEY_VERSION) + _INT16.pack(len(name)) + name
+    return KEY.encode(Message(transactional_id=transactional_id), version=KEY_VERSION)
 
 
 def decode_key(key: bytes) -> str | None:
     """The transactional id; None for a key of another version, ValueError for what cannot be a key."""
-    if len(key) < 2 * _INT16.size:
-        raise ValueError(f"a key of {len(key)} bytes")
-    if _INT16.unpack_from(key)[0] != KEY_VERSION:
-        return None
-    (size,) = _INT16.unpack_from(key, _INT16.size)
-    name = key[2 * _INT16.size :]
-    if len(name) != size:
-        raise ValueError(f"a key that names an id of {size} bytes and has {len(name)}")
-    return name.decode()
+    try:
+        if version_of(key) not in KEY.versions:
+            return None
+        _, message = KEY.decode(key)
+    except MalformedMessage as error:
+        raise ValueError(f"not a key: {error}") from error
+    return str(message.transactional_id)
 
 
 def encode_value(transaction: Transaction) -> bytes:
     """A record's value."""
-    out = bytearray(
-        _HEAD.pack(
-            VALUE_VERSION,
-            transaction.producer_id,
-            transaction.producer_epoch,
-            transaction.timeout_ms,
-            transaction.state,
-        )
+    message = Message(
+        producer_id=transaction.producer_id,
+        previous_producer_id=transaction.previous_producer_id,
+        next_producer_id=transaction.next_producer_id,
+        producer_epoch=transaction.producer_epoch,
+        timeout_ms=transaction.timeout_ms,
+        status=transaction.state,
+        partitions=_by_topic(transaction),
+        updated_ms=transaction.updated_ms,
+        started_ms=transaction.started_ms,
+        client_version=transaction.client_version,
     )
-    out += _encode_partitions(transaction)
-    out += _TIMES.pack(transaction.updated_ms, transaction.started_ms)
-    out += _encode_tags(transaction)
-    return bytes(out)
+    return VALUE.encode(message, version=VALUE_VERSION)
 
 
-def _encode_partitions(transaction: Transaction) -> bytes:
+def _by_topic(transaction: Transaction) -> list[Message] | None:
     if transaction.state is TransactionState.EMPTY:
-        return b"\0"
+        return None
     by_topic: dict[str, list[int]] = {}
     for topic, partition in sorted(transaction.partitions):
         by_topic.setdefault(topic, []).append(partition)
-    out = bytearray(pack_uvarint(len(by_topic) + 1))
-    for topic, partitions in by_topic.items():
-        name = topic.encode()
-        out += pack_uvarint(len(name) + 1) + name + pack_uvarint(len(partitions) + 1)
-        out += b"".join(_INT32.pack(each) for each in partitions) + b"\0"
-    return bytes(out)
-
-
-def _encode_tags(transaction: Transaction) -> bytes:
-    tags = []
-    if transaction.previous_producer_id != NO_PRODUCER_ID:
-        tags.append((PREVIOUS_ID_TAG, _INT64.pack(transaction.previous_producer_id)))
-    if transaction.next_producer_id != NO_PRODUCER_ID:
-        tags.append((NEXT_ID_TAG, _INT64.pack(transaction.next_producer_id)))
-    if transaction.client_version:
-        tags.append((CLIENT_VERSION_TAG, _INT16.pack(transaction.client_version)))
-    return pack_uvarint(len(tags)) + b"".join(pack_uvarint(tag) + pack_uvarint(len(data)) + data for tag, data in tags)
+    return [Message(topic=topic, partition_ids=partitions) for topic, partitions in by_topic.items()]
 
 
 def decode_value(transactional_id: str, value: bytes) -> Transaction | None:
     """The state; None for a value of a later version, ValueError for what cannot be one."""
     try:
-        (version,) = _INT16.unpack_from(value)
-        if version not in (0, VALUE_VERSION):
+        if version_of(value) not in VALUE.versions:
             return None
-        return _Reader(value, version).transaction(transactional_id)
-    except (struct.error, IndexError, MalformedMessage) as error:
-        raise ValueError(f"the state of {transactional_id!r} is cut short") from error
-
-
-class _Reader:
-    """Walks one value. struct.error and IndexError where it ends too early."""
-
-    def __init__(self, data: bytes, version: int) -> None:
-        self._data = memoryview(data)
-        self._version = version
-        self._at = _HEAD.size
-
-    def transaction(self, transactional_id: str) -> Transaction:
-        _, producer_id, producer_epoch, timeout_ms, state = _HEAD.unpack_from(self._data)
-        partitions = self._partitions()
-        updated_ms, started_ms = self._take(_TIMES)
-        tags = self._tags() if self._version >= 1 else {}
-        return Transaction(
-            transactional_id=transactional_id,
-            producer_id=producer_id,
-            previous_producer_id=_tagged(tags, PREVIOUS_ID_TAG, _INT64, NO_PRODUCER_ID),
-            next_producer_id=_tagged(tags, NEXT_ID_TAG, _INT64, NO_PRODUCER_ID),
-            producer_epoch=producer_epoch,
-            timeout_ms=timeout_ms,
-            state=TransactionState(state),
-            partitions=partitions,
-            started_ms=started_ms,
-            updated_ms=updated_ms,
-            client_version=_tagged(tags, CLIENT_VERSION_TAG, _INT16, 0),
-        )
-
-    def _partitions(self) -> frozenset[TopicPartition]:
-        found: set[TopicPartition] = set()
-        for _ in range(self._count()):
-            topic = self._text()
-            found.update(TopicPartition(topic, self._take(_INT32)[0]) for _ in range(self._count()))
-            if self._version >= 1:
-                self._tags()
-        return frozenset(found)
-
-    def _tags(self) -> dict[int, bytes]:
-        tags = {}
-        for _ in range(self._uvarint()):
-            tag = self._uvarint()
-            tags[tag] = self._bytes(self._uvarint())
-        return tags
-
-    def _count(self) -> int:
-        return self._uvarint() - 1 if self._version >= 1 else self._take(_INT32)[0]
-
-    def _text(self) -> str:
-        size = self._uvarint() - 1 if self._version >= 1 else self._take(_INT16)[0]
-        return self._bytes(size).decode()
-
-    def _uvarint(self) -> int:
-        value, self._at = read_uvarint(self._data, self._at)
-        return value
-
-    def _take(self, layout: struct.Struct) -> tuple[int, ...]:
-        values = layout.unpack_from(self._data, self._at)
-        self._at += layout.size
-        return values
-
-    def _bytes(self, size: int) -> bytes:
-        data = self._data[self._at : self._at + size]
-        if len(data) != size:
-            raise IndexError(size)
-        self._at += size
-        return bytes(data)
-
-
-def _tagged(tags: dict[int, bytes], tag: int, layout: struct.Struct, default: int) -> int:
-    value: int = layout.unpack(tags[tag])[0] if tag in tags else default
-    return value
+        _, message = VALUE.decode(value)
+    except MalformedMessage as error:
+        raise ValueError(f"the state of {transactional_id!r} is damaged or cut short: {error}") from error
+    return Transaction(
+        transactional_id=transactional_id,
+        producer_id=message.producer_id,
+        previous_producer_id=message.previous_producer_id,
+        next_producer_id=message.next_producer_id,
+        producer_epoch=message.producer_epoch,
+        timeout_ms=message.timeout_ms,
+        state=TransactionState(message.status),
+        partitions=frozenset(
+            TopicPartition(each.topic, partition)
+            for each in message.partitions or ()
+            for partition in each.partition_ids
+        ),
+        started_ms=message.started_ms,
+        updated_ms=message.updated_ms,
+        client_version=message.client_version,
+    )

@@ -27,6 +27,9 @@ from support.virtual_loop import run_virtually
 HEAVY = bool(os.environ.get("OTTLA_HEAVY"))
 SCHEDULES = 10_000 if HEAVY else 60
 CHUNKS = 100 if HEAVY else 3
+REMEMBERED = (5707, 5836)
+"""5707: a wait with a time limit spun when the timer rang a rounding error before its time.
+5836: a commit was asked again in the name of the next generation, when reading had begun again before it."""
 TOPIC = "t"
 RECORDS = 60
 PASSING = {
@@ -40,6 +43,8 @@ PASSING = {
     ApiKey.OFFSET_COMMIT: (ErrorCode.COORDINATOR_NOT_AVAILABLE, ErrorCode.REBALANCE_IN_PROGRESS),
     ApiKey.OFFSET_FETCH: (ErrorCode.COORDINATOR_LOAD_IN_PROGRESS,),
 }
+
+pytestmark = pytest.mark.timeout(3600 if HEAVY else 120)
 
 
 class FailedOver(Exception):
@@ -186,7 +191,7 @@ async def scenario(seed: int) -> None:
 @pytest.mark.parametrize("chunk", range(CHUNKS))
 def test_nothing_is_lost_and_nothing_hangs_on_any_network(chunk: int) -> None:
     given = os.environ.get("OTTLA_SEED")
-    seeds = [int(given)] if given else range(chunk, SCHEDULES, CHUNKS)
+    seeds = [int(given)] if given else [*range(chunk, SCHEDULES, CHUNKS), *REMEMBERED[chunk::CHUNKS]]
     for seed in seeds:
         try:
             run_virtually(scenario(seed))

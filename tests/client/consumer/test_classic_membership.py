@@ -15,6 +15,7 @@ from ottla.client.assignors.range import RangeAssignor
 from ottla.client.assignors.sticky import CooperativeStickyAssignor, StickyAssignor
 from ottla.client.consumer.classic_membership import ClassicMembership
 from ottla.client.consumer.membership import Ask, Assign, Failed, GroupSettings, Lead, Revoke, Step, Wait
+from ottla.client.consumer.offset_requests import Committer
 from ottla.protocol.apis import ApiKey
 from ottla.protocol.consumer_protocol import Assignment, decode_subscription, encode_assignment
 from ottla.protocol.errors import ErrorCode
@@ -155,6 +156,50 @@ def test_a_sticky_member_remembers_what_it_had_after_giving_it_back() -> None:
     assert decode_subscription(request.protocols[0].metadata).user_data == bytes.fromhex(
         "00000001 0001 61 00000001 00000002 00000004"
     )
+
+
+@pytest.mark.parametrize(
+    ("code", "member_id"), [(ErrorCode.UNKNOWN_MEMBER_ID, ""), (ErrorCode.ILLEGAL_GENERATION, "m")]
+)
+def test_a_refused_commit_has_the_member_join_anew_and_one_of_the_wrong_generation_keeps_its_id(
+    code: ErrorCode, member_id: str
+) -> None:
+    member = membership()
+    joined(member, a=(0,))
+
+    member.commit_refused(code, Committer("g", 1, "m"))
+
+    lost = member.step(0)
+    assert isinstance(lost, Revoke)
+    assert lost.lost
+    member.revoked(lost)
+    assert asked(member.step(0), ApiKey.JOIN_GROUP).request.member_id == member_id
+
+
+def test_a_commit_that_a_rebalance_has_overtaken_changes_nothing() -> None:
+    member = membership()
+    joined(member, generation=2, a=(0,))
+
+    member.commit_refused(ErrorCode.ILLEGAL_GENERATION, Committer("g", 1, "m"))
+
+    assert member.owned == {("a", 0)}
+    assert isinstance(member.step(0), Wait)
+
+
+def test_a_commit_that_is_refused_while_the_member_joins_leaves_the_join_as_it_is() -> None:
+    member = membership()
+    joined(member, a=(0,))
+    member.subscribe(frozenset({"a"}))
+    revoke = member.step(0)
+    assert isinstance(revoke, Revoke)
+    member.revoked(revoke)
+    join = asked(member.step(0), ApiKey.JOIN_GROUP)
+
+    member.commit_refused(ErrorCode.ILLEGAL_GENERATION, Committer("g", 1, "m"))
+    member.answered(join, join_answer("m", generation=2), 0)
+
+    assert (member.member_id, member.generation) == ("m", 2)
+    asked(member.step(0), ApiKey.SYNC_GROUP)
 
 
 @pytest.mark.parametrize("code", [ErrorCode.UNKNOWN_MEMBER_ID, ErrorCode.ILLEGAL_GENERATION])

@@ -1,4 +1,4 @@
-"""A consumer goes on through a broker that is killed, away for a while, and started again; nothing is lost, nothing hangs."""
+"""A consumer goes on when its broker, and with it the coordinator, stops or is killed: nothing is lost, nothing hangs."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ from support.consuming import make_topic, run, texts, until, write_evenly
 
 
 @pytest.mark.crash
+@pytest.mark.parametrize("end", ["killed", "stopped"])
 @pytest.mark.parametrize("group_protocol", ["classic", "consumer"])
-def test_a_broker_killed_under_a_group_comes_back_and_every_record_is_read(tmp_path: Path, group_protocol: str) -> None:
+def test_a_broker_that_ends_under_a_group_comes_back_and_every_record_is_read(
+    tmp_path: Path, group_protocol: str, end: str
+) -> None:
     values = texts("v", 400)
     read: list[str] = []
 
@@ -36,7 +39,7 @@ def test_a_broker_killed_under_a_group_comes_back_and_every_record_is_read(tmp_p
             working = asyncio.create_task(work(reader))
             await asyncio.to_thread(write_evenly, broker.bootstrap, "t", values[:200], 2)
             await until(lambda: len(read) >= 50)
-            await asyncio.to_thread(broker.kill)
+            await asyncio.to_thread(broker.kill if end == "killed" else broker.stop)
             await asyncio.to_thread(broker.start)
             await asyncio.to_thread(write_evenly, broker.bootstrap, "t", values[200:], 2)
             await until(lambda: set(read) == set(values))
