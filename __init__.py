@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .client.delivery import RecordMetadata as RecordMetadata
     from .client.errors import BufferFull as BufferFull
     from .client.errors import CannotConnect as CannotConnect
+    from .client.errors import ClientClosed as ClientClosed
     from .client.errors import ClientError as ClientError
     from .client.errors import DeliveryTimedOut as DeliveryTimedOut
     from .client.errors import ProducerFenced as ProducerFenced
@@ -41,6 +42,7 @@ _HOMES = {
     "Admin": "client.admin",
     "BufferFull": "client.errors",
     "CannotConnect": "client.errors",
+    "ClientClosed": "client.errors",
     "ClientError": "client.errors",
     "CommitFailed": "client.consumer.offsets",
     "Consumer": "client.consumer.consumer",
