@@ -4,7 +4,7 @@
     python -m bench --quick                            under two minutes, to see that it works; no figures to keep
     python -m bench --scenario one-record --runs 9     one scenario, more alternations
     python -m bench --bootstrap HOST:9092              another broker beside Ottla (or --without-kafka)
-    python -m bench --budget-minutes 20 --keep         all of it in about so long, kept in bench/README.md and bench/plots
+    python -m bench --budget-minutes 30 --keep         all of it in about so long, kept in bench/README.md and bench/plots
 
 A busy machine is refused, because its figures would be noise; `--anyway` measures all the same and says so in the result.
 """

@@ -34,6 +34,8 @@ from interop.group_readers import CLOSE_S, GroupReader, Owned
 
 HEARTBEAT_MS = 300
 POLL_MS = 50
+JOINING_POLL_MS = 1_000
+"""kafka-python 3.0 joins a second time when the topic's metadata comes; if a poll ends in the middle of that, it forgets it."""
 RECONNECT_MAX_MS = 200
 
 AIOKAFKA_ASSIGNORS = {
@@ -241,7 +243,7 @@ class KafkaPythonMember(_ThreadedMember):
         self._consumer.subscribe([self._place.topic], listener=_KafkaPythonListener(self))
         try:
             while not self._ending.is_set():
-                self._note_processed(self._consumer.poll(timeout_ms=POLL_MS))
+                self._note_processed(self._consumer.poll(timeout_ms=POLL_MS if self.owned else JOINING_POLL_MS))
                 self.commit()
         finally:
             self._consumer.close()

@@ -111,7 +111,8 @@ def with_kafka_python(bootstrap: str, topic: str, group: str, strategy: str) -> 
             heartbeat_interval_ms=200,
         )
         while others.goes_on:
-            for records in consumer.poll(timeout_ms=100).values():
+            # In one poll until it has joined, see `committing_readers`.
+            for records in consumer.poll(timeout_ms=100 if consumer.assignment() else 1_000).values():
                 others.read.update(record.value.decode() for record in records)
         consumer.close()
 
