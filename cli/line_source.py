@@ -36,9 +36,11 @@ class LineSource:
                 chunk = cast("bytes", self._file.read1(CHUNK_BYTES))  # type: ignore[attr-defined]
             except OSError as error:
                 chunk = error
+            except ValueError:  # the file is closed: the command has ended before its input
+                return
             try:
                 self._loop.call_soon_threadsafe(self._chunks.put_nowait, chunk)
-            except RuntimeError:  # the loop is closed: the command has ended before its input
+            except RuntimeError:  # the loop is closed, likewise
                 return
 
     async def lines(self) -> AsyncIterator[list[bytes]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+import threading
 from typing import BinaryIO
 
 import pytest
@@ -69,3 +70,27 @@ def test_what_cannot_be_read_is_said() -> None:
 
     with pytest.raises(OSError, match="Input/output error"):
         lines_of(Broken([]))
+
+
+def test_a_command_that_ends_before_its_input_leaves_no_thread_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Closed(io.BytesIO):
+        def read1(self, size: int | None = -1) -> bytes:
+            try:
+                return super().read1(size)
+            finally:
+                was_read.set()
+
+    async def begin() -> None:
+        LineSource(file)
+        await asyncio.to_thread(was_read.wait, 60)
+        for each in threading.enumerate():
+            if each.name == "lines to send":
+                await asyncio.to_thread(each.join, 60)
+
+    failed: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", failed.append)
+    was_read, file = threading.Event(), Closed(b"more")
+    file.close()
+    asyncio.run(begin())
+    assert was_read.is_set()
+    assert not failed
