@@ -1,7 +1,7 @@
 """The floor beside the brokers: an echo in a process of its own, asked by the same client as they are.
 
-It answers a one-record Produce request with as many bytes as a broker would (`load/echo.py`).  What is measured of it is
-what the machine's network and wake-ups cost any broker, written in any language; synced, with the machine's disk.
+It writes a one-record Produce request to a file and answers with as many bytes as a broker would (`load/echo.py`).  What is
+measured of it is the least that a request costs one process in Python on this machine; synced, with the machine's disk.
 """
 
 from __future__ import annotations
@@ -33,12 +33,11 @@ class Echo:
 
 @contextmanager
 def running(directory: Path, request: bytes, *, synced: bool) -> Iterator[Echo]:
-    """An echo for requests of that size, whose file, when it is `synced`, lies in the directory; gone afterwards."""
+    """An echo for requests of that size, whose file lies in the directory; gone afterwards, both."""
+    directory.mkdir(parents=True, exist_ok=True)
     file = directory / FILE
-    command = [sys.executable, echo.__file__, str(len(request)), str(wire.PRODUCE_RESPONSE_BYTES)]
-    if synced:
-        directory.mkdir(parents=True, exist_ok=True)
-        command.append(str(file))
+    sizes = str(len(request)), str(wire.PRODUCE_RESPONSE_BYTES)
+    command = [sys.executable, echo.__file__, *sizes, str(file), "synced" if synced else "written"]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdin is not None
     assert process.stdout is not None

@@ -1,62 +1,105 @@
-"""The program below the floor: it answers every request of one size with the same bytes, one connection at a time.
+"""The program below the floor: it keeps every request of one size, and answers each with the same bytes.
 
-    python echo.py REQUEST_BYTES RESPONSE_BYTES [FILE]
+    python echo.py REQUEST_BYTES RESPONSE_BYTES FILE written|synced
 
-Blocking calls, no protocol, no library: what a round trip through it takes is what the machine's network and the wake-ups of
-two processes take.  With FILE each request is appended to it and synced (fdatasync) before it is answered.  It prints its
-port, and ends when its standard input does, which is when whoever started it is gone.  It stands alone: it is run by its path.
+It is the least that one process in Python can do which serves many peers: an event loop (uvloop where it is), a request
+received into a buffer, one `pwrite`, one answer; nothing is read or decided.  `synced` has a thread call fdatasync before the
+answer, for the loop must go on while the disk works.  It prints its port, and ends when its standard input does, which is when
+whoever started it is gone.  It stands alone: it is run by its path.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
-import select
-import socket
 import sys
+import threading
 from collections.abc import Callable
+from functools import partial
+from queue import SimpleQueue
+from typing import cast
 
 ANYTHING_BYTES = 1 << 16
 
+Answer = Callable[[], None]
+
+
+class Kept:
+    """The file; `append` answers when the bytes are in it, and on the disk if they are to be."""
+
+    def __init__(self, path: str, loop: asyncio.AbstractEventLoop, *, synced: bool) -> None:
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+        self._end = 0
+        self._loop = loop
+        self._waiting: SimpleQueue[Answer] | None = None
+        if synced:
+            self._waiting = SimpleQueue()
+            threading.Thread(target=self._sync, args=(self._waiting,), daemon=True).start()
+
+    def append(self, request: memoryview, answer: Answer) -> None:
+        self._end += os.pwrite(self._file, request, self._end)
+        if self._waiting is None:
+            answer()
+        else:
+            self._waiting.put(answer)
+
+    def _sync(self, waiting: SimpleQueue[Answer]) -> None:
+        sync = getattr(os, "fdatasync", os.fsync)  # macOS has but fsync
+        while True:
+            answer = waiting.get()
+            sync(self._file)
+            self._loop.call_soon_threadsafe(answer)
+
+
+class Peer(asyncio.BufferedProtocol):
+    """One connection, which has one request under way at a time."""
+
+    def __init__(self, kept: Kept, request_bytes: int, response: bytes) -> None:
+        self._kept = kept
+        self._request_bytes = request_bytes
+        self._response = response
+        self._buffer = memoryview(bytearray(ANYTHING_BYTES))
+        self._have = 0
+        self._transport: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._buffer[self._have :]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._have += nbytes
+        if self._have >= self._request_bytes:
+            self._have = 0
+            self._kept.append(self._buffer[: self._request_bytes], partial(self._transport.write, self._response))
+
+
+async def serve(request_bytes: int, response_bytes: int, path: str, *, synced: bool) -> None:
+    """Until standard input ends."""
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    loop.add_reader(sys.stdin.fileno(), ended.set)
+    response = (response_bytes - 4).to_bytes(4, "big") + bytes(response_bytes - 4)
+    kept = Kept(path, loop, synced=synced)
+    server = await loop.create_server(lambda: Peer(kept, request_bytes, response), "127.0.0.1", 0)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await ended.wait()
+
+
+def new_event_loop() -> asyncio.AbstractEventLoop:
+    """As the broker has it."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
+
 
 def main() -> None:
-    request_bytes, response_bytes = int(sys.argv[1]), int(sys.argv[2])
-    response = (response_bytes - 4).to_bytes(4, "big") + bytes(response_bytes - 4)
-    keep = syncing(sys.argv[3]) if len(sys.argv) > 3 else None
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        print(listener.getsockname()[1], flush=True)
-        while listener in select.select([listener, sys.stdin], [], [])[0]:
-            peer, _ = listener.accept()
-            with peer:
-                serve(peer, request_bytes, response, keep)
-
-
-def syncing(path: str) -> Callable[[bytes], None]:
-    """Appends to the file and syncs it."""
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    sync = getattr(os, "fdatasync", os.fsync)  # macOS has but fsync
-
-    def keep(request: bytes) -> None:
-        os.write(file, request)
-        sync(file)
-
-    return keep
-
-
-def serve(peer: socket.socket, request_bytes: int, response: bytes, keep: Callable[[bytes], None] | None) -> None:
-    """Until the peer is gone, be it with a request unanswered."""
-    peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    try:
-        while request := peer.recv(ANYTHING_BYTES):
-            while len(request) < request_bytes:
-                more = peer.recv(request_bytes - len(request))
-                if not more:
-                    return
-                request += more
-            if keep is not None:
-                keep(request)
-            peer.sendall(response)
-    except ConnectionError:
-        return
+    request_bytes, response_bytes, path, how = sys.argv[1:]
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(serve(int(request_bytes), int(response_bytes), path, synced=how == "synced"))
 
 
 if __name__ == "__main__":

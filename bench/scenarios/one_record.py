@@ -1,6 +1,6 @@
 """Scenario 2: small requests. One record in each, many in flight on one connection, or one at a time on many.
 
-Beside the brokers on one connection: the floor, an echo that answers with canned bytes.
+Beside the brokers on one connection: the floor, an echo that writes and answers, and does no more.
 """
 
 from __future__ import annotations

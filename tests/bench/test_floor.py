@@ -53,8 +53,11 @@ def test_one_who_leaves_without_his_answer_does_not_end_it(tmp_path: Path) -> No
         assert echo.processor_s() >= 0
 
 
-def test_a_synced_echo_has_each_request_in_its_file_before_it_answers_and_leaves_no_file(tmp_path: Path) -> None:
-    with floor.running(tmp_path, REQUEST, synced=True) as echo, connect(echo.bootstrap) as peer:
+@pytest.mark.parametrize("synced", [False, True])
+def test_an_echo_has_each_request_in_its_file_before_it_answers_and_leaves_no_file(
+    tmp_path: Path, synced: bool
+) -> None:
+    with floor.running(tmp_path, REQUEST, synced=synced) as echo, connect(echo.bootstrap) as peer:
         for number in (1, 2):
             peer.sendall(REQUEST)
             answer(peer)
