@@ -41,7 +41,8 @@ class Worker:
             files.append(folder / f"{name}-connector-{number}.properties")
             files[-1].write_text(_as_lines(connector))
         class_path = f"{HERE / 'target' / 'lib'}{os.sep}*"
-        command = ["java", "-Xmx256m", "-cp", class_path, STANDALONE if standalone else DISTRIBUTED, str(settings)]
+        flags = ["-Xmx256m", f"-Djava.io.tmpdir={folder}"]  # what a JVM that is killed leaves goes with the folder
+        command = ["java", *flags, "-cp", class_path, STANDALONE if standalone else DISTRIBUTED, str(settings)]
         with self._output.open("ab") as output:
             self._process = subprocess.Popen(
                 [*command, *map(str, files)], stdin=subprocess.DEVNULL, stdout=output, stderr=output

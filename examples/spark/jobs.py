@@ -22,14 +22,20 @@ class JobFailed(Exception):
 
 
 class SparkJob:
-    """One Python script run by the Python that has PySpark. Python and its JVM are one process group."""
+    """One Python script run by the Python that has PySpark. Python and its JVM are one process group.
+
+    What a JVM that is killed leaves in the folder for temporary files goes with the job.
+    """
 
     def __init__(self, python: str, script: Path, arguments: dict[str, str]) -> None:
         words = [word for name, value in arguments.items() for word in (f"--{name}", value)]
         self._name = script.name
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the job
+        self._folder = tempfile.TemporaryDirectory(prefix="ottla-spark-", ignore_cleanup_errors=True)
+        folder = self._folder.name
         self._process = subprocess.Popen(
             [python, str(script), *words],
+            env={**os.environ, "SPARK_LOCAL_DIRS": folder, "SPARK_SUBMIT_OPTS": f"-Djava.io.tmpdir={folder}"},
             stdin=subprocess.DEVNULL,
             stdout=self._output,
             stderr=subprocess.STDOUT,
@@ -45,6 +51,7 @@ class SparkJob:
             raise JobFailed(f"{self._name} did not end within {TIMEOUT_S} s:\n{self._said()}") from None
         said = self._said()
         self._output.close()
+        self._folder.cleanup()
         if code != 0:
             raise JobFailed(f"{self._name} ended with code {code}:\n{said}")
         return json.loads(next(line for line in reversed(said.splitlines()) if line.startswith("{")))
@@ -64,6 +71,7 @@ class SparkJob:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+        self._folder.cleanup()
 
     def _said(self) -> str:
         self._output.seek(0)

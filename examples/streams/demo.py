@@ -47,7 +47,8 @@ class Application:
 
     def __init__(self, bootstrap: str, folder: Path) -> None:
         class_path = f"{HERE / 'target' / 'classes'}{os.pathsep}{HERE / 'target' / 'lib'}{os.sep}*"
-        command = ["java", "-Xmx256m", "-cp", class_path, "dev.ottla.examples.ShopApplication", bootstrap]
+        flags = ["-Xmx256m", f"-Djava.io.tmpdir={folder}"]  # what a JVM that is killed leaves goes with the folder
+        command = ["java", *flags, "-cp", class_path, "dev.ottla.examples.ShopApplication", bootstrap]
         with (folder / "application.log").open("ab") as output:
             self._process = subprocess.Popen(
                 [*command, str(folder / "state")], stdin=subprocess.DEVNULL, stdout=output, stderr=output

@@ -20,4 +20,5 @@ def java_worker(classes: Path) -> list[str]:
     compilation = ["java", *COMPILER, "-proc:none", "-cp", class_path(), "-d", str(classes), str(SOURCE)]
     subprocess.run(compilation, check=True, timeout=120)
     found_in = f"{classes}{os.pathsep}{class_path()}"
-    return ["java", "-Xmx96m", *JVM_FLAGS, "-cp", found_in, SOURCE.stem]
+    leaves = f"-Djava.io.tmpdir={classes}"  # what a JVM that is killed leaves goes with the classes
+    return ["java", "-Xmx96m", leaves, *JVM_FLAGS, "-cp", found_in, SOURCE.stem]

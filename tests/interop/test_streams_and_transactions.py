@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
-from support.apache_kafka import java_command, needs_java, run_tool
+from support.apache_kafka import JVM_FLAGS, java_command, needs_java, run_tool
 from support.broker import BrokerProcess
 
 IN, OUT = "streams-plaintext-input", "streams-wordcount-output"
@@ -31,6 +31,7 @@ class WordCount:
     """Kafka's WordCountDemo as a process to be killed."""
 
     def __init__(self, bootstrap: str, directory: Path) -> None:
+        self._flags = (*JVM_FLAGS, f"-Djava.io.tmpdir={directory}")  # what a kill leaves goes with the directory
         self.properties = directory / "streams.properties"
         self.properties.write_text(
             f"bootstrap.servers={bootstrap}\nprocessing.guarantee=exactly_once_v2\nstate.dir={directory / 'state'}\n"
@@ -42,7 +43,9 @@ class WordCount:
     def start(self) -> subprocess.Popen[bytes]:
         demo = "org.apache.kafka.streams.examples.wordcount.WordCountDemo"
         return subprocess.Popen(
-            java_command(demo, str(self.properties)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            java_command(demo, str(self.properties), jvm_flags=self._flags),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
 
     def kill(self) -> None:

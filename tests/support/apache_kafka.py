@@ -197,7 +197,7 @@ class ApacheKafka:
         self.port, self._controller_port = free_ports(2)
         self._settings = dict(settings or {})
         self._heap = heap
-        self._jvm_flags = tuple(jvm_flags)
+        self._jvm_flags = (*jvm_flags, f"-Djava.io.tmpdir={directory}")  # what a kill leaves goes with the directory
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
