@@ -28,9 +28,8 @@ from .outbox import Outbox
 from .receive_memory import ReceiveMemory
 
 MAX_PENDING_REPLIES = 1024
-WRITE_HIGH_WATER_BYTES = (
-    128 * 1024
-)  # under a chunk of records, which is therefore offered to the peer before the next is read
+MOST_LANES = 4
+WRITE_HIGH_WATER_BYTES = 128 * 1024  # under a chunk of records: one that the peer does not take pauses sending
 
 SILENT_S = 3.0
 """How long a half-sent request may be silent while others wait for the memory it holds."""
@@ -157,6 +156,10 @@ class Connection(asyncio.BufferedProtocol):
         held_s = now - self._holding_since
         too_slow = held_s > SLOW_S and self._received_since < SLOWEST_BYTES_PER_S * held_s
         return too_slow or now - self.active_at > SILENT_S
+
+    def keep_lane(self, lane: Lane) -> None:
+        """Try it first for what comes next; of the others the newest are kept, MOST_LANES in all."""
+        self.lanes = (lane, *self.lanes[: MOST_LANES - 1])
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport = cast(asyncio.Transport, transport)  # uvloop's have no common class with asyncio's

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from typing import Protocol
 
 from .fetch import (
     FLEXIBLE_FROM,
@@ -26,6 +25,7 @@ from .fetch import (
     FetchResponse,
     write_response,
 )
+from .frames import Framed
 from .messages import RequestHeader
 from .primitives import INT32, Frame, pack_uvarint
 from .produce import TopicKey
@@ -44,7 +44,7 @@ _BEFORE_SESSION_EPOCH = 4 + 4 + 4 + 1 + 4  # max wait, min bytes, max bytes, iso
 class FetchForm:
     """What all requests like a given one have in common; see the top of the file."""
 
-    __slots__ = ("_fixed", "_request", "_struct", "size_bytes")
+    __slots__ = ("_fixed", "_request", "_struct")
 
     @classmethod
     def of(cls, frame: Frame, header: RequestHeader, request: FetchRequest) -> FetchForm | None:
@@ -56,14 +56,13 @@ class FetchForm:
         return cls(frame, request, epoch_at, [each.offset_at for each in wanted])
 
     def __init__(self, frame: Frame, request: FetchRequest, epoch_at: int, offsets_at: list[int]) -> None:
-        self.size_bytes = len(frame)
         self._request = request
         self._struct = struct.Struct(">" + "".join(_pieces(epoch_at, offsets_at, len(frame))))
         self._fixed = self._struct.unpack_from(frame)[::2]
 
     def numbers_in(self, frame: Frame) -> tuple[int, ...] | None:
         """Correlation id, session epoch and every offset of a frame; None where it has another form."""
-        if len(frame) != self.size_bytes:
+        if len(frame) != self._struct.size:
             return None
         pieces = self._struct.unpack_from(frame)
         return pieces[1::2] if pieces[::2] == self._fixed else None
@@ -98,12 +97,6 @@ def _pieces(epoch_at: int, offsets_at: list[int], size_bytes: int) -> Iterator[s
         yield f"{offset_at - at}sq"
         at = offset_at + 8
     yield f"{size_bytes - at}s"
-
-
-class Framed(Protocol):
-    """Makes a whole response of a correlation id and a body."""
-
-    def __call__(self, correlation_id: int, body: bytes, *, flexible: bool) -> bytes: ...
 
 
 class RecordsForm:

@@ -7,6 +7,7 @@ Arithmetic only; who owns the socket owns the buffers.  A size of 0 or less, or 
 from __future__ import annotations
 
 import struct
+from typing import Protocol
 
 from .errors import MalformedMessage
 
@@ -14,6 +15,12 @@ Buffer = bytes | bytearray | memoryview
 
 SIZE_BYTES = 4
 _SIZE = struct.Struct(">i")
+
+
+class Framed(Protocol):
+    """Makes a whole response of a correlation id and a body."""
+
+    def __call__(self, correlation_id: int, body: bytes, *, flexible: bool) -> bytes: ...
 
 
 def frame_size(buffer: Buffer, position: int, *, max_bytes: int) -> int | None:

@@ -12,9 +12,9 @@ decided here.
 from __future__ import annotations
 
 import struct
-from typing import Protocol
 
 from .errors import ErrorCode
+from .frames import Framed
 from .primitives import INT32, Frame
 from .produce import FLEXIBLE_FROM, ProduceAnswer, ProduceRequest, TopicKey, write_response
 
@@ -24,12 +24,6 @@ OLDEST = 5
 _HEAD = struct.Struct(">ii")  # of a request: key and version, correlation id; of a response: size, correlation id
 _NUMBERS_BYTES = 4 + 2 + 8 + 8 + 8  # of an answer: index, error, base offset, log append time, log start offset
 _NO_TAGS = b"\0\0\0"  # of the partition, the topic and the request
-
-
-class Framed(Protocol):
-    """Makes a whole response of a correlation id and a body."""
-
-    def __call__(self, correlation_id: int, body: bytes, *, flexible: bool) -> bytes: ...
 
 
 class ProduceForm:

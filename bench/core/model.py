@@ -5,7 +5,7 @@
 A case is one row's work; it names its durability, because a figure without it says nothing.  A metric says which way is
 better, and an aim is the ratio to the first peer (Apache Kafka) that issue and README promise; where a figure is itself a
 ratio, of clients, the metric carries the aim, which is then for every broker.  A floor is what the same client measures
-when nothing but the machine's network and wake-ups (and its disk) answers: no broker can be below it.
+of the least that a process in Python can do, see `core/floor`.
 """
 
 from __future__ import annotations

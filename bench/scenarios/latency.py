@@ -1,4 +1,4 @@
-"""Scenario 3: how long an acknowledgement takes, one request at a time; beside the brokers the floor below all of them."""
+"""Scenario 3: how long an acknowledgement takes, one request at a time; beside the brokers the floor."""
 
 from __future__ import annotations
 

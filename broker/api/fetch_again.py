@@ -29,18 +29,13 @@ if TYPE_CHECKING:
     from ..app import Broker
     from ..connection import Reply
 
-MOST_LANES = 4
-"""How many a connection keeps: for so many sets of partitions at a time."""
-
 
 def serve(broker: Broker, header: RequestHeader, frame: memoryview, reply: Reply) -> None:
     """Serve a request the long way, and leave a lane for those that follow."""
     request = fetch.serve(broker, header, frame, reply)
     form = FetchForm.of(frame, header, request)
     if form is not None:
-        connection = reply.connection
-        lane = FetchLane(broker, form, header.api_version, request)
-        connection.lanes = (lane, *connection.lanes[: MOST_LANES - 1])
+        reply.connection.keep_lane(FetchLane(broker, form, header.api_version, request))
 
 
 class FetchLane:

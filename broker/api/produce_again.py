@@ -35,9 +35,6 @@ if TYPE_CHECKING:
     from ..connection import Reply
     from ..partition import Partition
 
-MOST_LANES = 4
-"""How many a connection keeps: for so many topics at a time."""
-
 log = logging.getLogger(__name__)
 
 
@@ -48,7 +45,7 @@ def serve(broker: Broker, header: RequestHeader, frame: memoryview, reply: Reply
     if not any(lane.is_for(frame) for lane in connection.lanes):
         lane = lane_for(broker, header, frame, request)
         if lane is not None:
-            connection.lanes = (lane, *connection.lanes[: MOST_LANES - 1])
+            connection.keep_lane(lane)
 
 
 def lane_for(broker: Broker, header: RequestHeader, frame: memoryview, request: ProduceRequest) -> ProduceLane | None:
