@@ -20,7 +20,7 @@ from typing import Any, Generic
 from ...protocol.batch_header import RECORD_BATCH_OVERHEAD, BatchHeader, TimestampType
 from ...protocol.compression import Codec, decompress
 from ...protocol.errors import MalformedMessage
-from ...protocol.record_columns import RecordColumns, read_columns
+from ...protocol.record_columns import RecordColumns, read_columns, read_view_columns
 from ...protocol.values import dataclass, field
 from ..admin.values import TopicPartition
 from ..errors import ClientError
@@ -126,26 +126,26 @@ class FetchedBatch(Generic[K, V]):
     def columns(self) -> RecordColumns:
         """Offsets, timestamps, keys, values and headers as lists; CorruptRecords if they cannot be read."""
         if self._columns is None:
-            data = self._unfolded()
-            self._columns = self._from(self.first_offset, self._read(data, data))
+            self._columns = self._from(self.first_offset, self._read(read_columns, self._unfolded()))
         return self._columns
 
     def raw_views(self) -> list[memoryview | None]:
         """The values as views of one buffer, which each of them keeps in memory; nothing is copied record by record."""
-        data = self._unfolded()
-        return self._from(self.first_offset, self._read(data, memoryview(data))).values  # type: ignore[return-value]
+        columns = self._read(read_view_columns, bytes(self._unfolded()))
+        return self._from(self.first_offset, columns).values  # type: ignore[return-value]
 
-    def _read(self, data: bytes, source: bytes | memoryview) -> RecordColumns:
+    def _read(self, read: Callable[[Any, BatchHeader], RecordColumns], data: bytes | memoryview) -> RecordColumns:
         try:
-            return read_columns(data, self.header, source)
+            return read(data, self.header)
         except MalformedMessage as error:
             raise self._corrupt(error) from error
 
-    def _unfolded(self) -> bytes:
+    def _unfolded(self) -> bytes | memoryview:
+        """The records' bytes: where they were received, or decompressed."""
         body = self.data[RECORD_BATCH_OVERHEAD:]
         try:
             codec = self.header.codec
-            return bytes(body) if codec is Codec.NONE else decompress(codec, body, max_bytes=MAX_DECOMPRESSED_BYTES)
+            return body if codec is Codec.NONE else decompress(codec, body, max_bytes=MAX_DECOMPRESSED_BYTES)
         except MalformedMessage as error:
             raise self._corrupt(error) from error
 
