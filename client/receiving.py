@@ -3,8 +3,8 @@
     get_buffer() ──► the socket fills it ──► received(n, take) ──► take(frame) for each that is whole
 
 Small answers are read many at a time into one scratch buffer and copied out as bytes.  Once the size of a frame is
-known that does not fit there, a buffer of exactly that size is made, and the socket fills it directly: a megabyte of
-records is never copied.  Who is given a frame owns it.
+known that does not fit there, a buffer of that size is taken (`frame_memory`), and the socket fills it directly: a
+megabyte of records is never copied.  A frame stays as it is for as long as anybody holds it, or a view of it.
 
 Pure: whoever owns the socket calls.  Bytes may come cut anywhere.
 """
@@ -14,11 +14,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..protocol.frames import SIZE_BYTES, frame_size
+from .frame_memory import FrameMemory
 
 SCRATCH_BYTES = 64 * 1024
 
-Frame = bytes | bytearray
-"""A whole answer behind its size."""
+Frame = bytes | memoryview
+"""A whole answer behind its size; nobody writes to it any more."""
 
 
 class FrameReceiver:
@@ -30,13 +31,14 @@ class FrameReceiver:
         self._view = memoryview(self._scratch)
         self._start = 0  # of what is not yet given, in the scratch buffer
         self._end = 0
-        self._large: bytearray | None = None
+        self._memory = FrameMemory()
+        self._large: memoryview | None = None
         self._filled = 0  # bytes of the large frame that are there
 
     def get_buffer(self) -> memoryview:
         """Where the next bytes are to go; never empty."""
         if self._large is not None:
-            return memoryview(self._large)[self._filled :]
+            return self._large[self._filled :]
         return self._view[self._end :]
 
     def received(self, count: int, take: Callable[[Frame], None]) -> None:
@@ -69,7 +71,7 @@ class FrameReceiver:
                 return
 
     def _begin_large(self, size: int, there: memoryview) -> None:
-        self._large = bytearray(size)
+        self._large = self._memory.take(size)
         self._large[: len(there)] = there
         self._filled = len(there)
         self._start = self._end = 0

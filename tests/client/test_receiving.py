@@ -51,8 +51,22 @@ def test_a_large_frame_is_received_into_its_own_buffer() -> None:
 
     (frame,) = feed(receiver, framed(body), [])
 
-    assert isinstance(frame, bytearray)
+    assert isinstance(frame, memoryview)
     assert frame == body
+
+
+@given(st.lists(st.tuples(st.integers(SCRATCH_BYTES, MAX_BYTES), st.booleans()), max_size=12))
+def test_a_large_frame_stays_as_it_is_while_anybody_holds_a_view_of_it(frames: list[tuple[int, bool]]) -> None:
+    receiver = FrameReceiver(max_bytes=MAX_BYTES)
+    held: list[tuple[bytes, memoryview]] = []
+    for number, (size, is_kept) in enumerate(frames):
+        body = bytes((number,)) * size
+        (frame,) = feed(receiver, framed(body), [])
+        if is_kept:
+            held.append((body[7:], memoryview(frame)[7:]))
+        del frame
+        for expected, view in held:
+            assert view == expected
 
 
 @pytest.mark.parametrize("size", [0, -1, MAX_BYTES + 1])
