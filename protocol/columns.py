@@ -8,7 +8,7 @@ and the list is made of them at the first look, and kept.  What can be wrong wit
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 from .values import dataclass, field
 
@@ -17,59 +17,55 @@ Headers = tuple[tuple[str, bytes | None], ...]
 
 
 @dataclass(slots=True, eq=False)
-class Column(Generic[T]):
-    """Pieces, one behind the other; each may be iterated again and again."""
-
-    pieces: list[Iterable[T]] = field(default_factory=list)
-    _whole: list[T] | None = field(default=None, repr=False)
-
-    def add(self, piece: Iterable[T]) -> None:
-        """Put it behind the others; to be called before anybody has looked."""
-        assert self._whole is None, "somebody has the list already"
-        self.pieces.append(piece)
-
-    def first(self) -> T | None:
-        """Without making the list."""
-        return next((each for piece in self.pieces for each in piece), None)
-
-    def whole(self) -> list[T]:
-        """The list, always the same one."""
-        if self._whole is None:
-            whole: list[T] = []
-            for piece in self.pieces:
-                whole += piece
-            self._whole, self.pieces = whole, [whole]
-        return self._whole
-
-
-@dataclass(slots=True, eq=False)
 class RecordColumns:
-    """Columns of equal length; timestamps in milliseconds, headers () where a record has none."""
+    """Columns of equal length; timestamps in milliseconds, headers () where a record has none.
+
+    Whoever fills them adds pieces, which may be iterated again and again, until somebody looks.
+    """
 
     keys: list[bytes | None] = field(default_factory=list)
     values: list[bytes | None] = field(default_factory=list)
-    offset_column: Column[int] = field(default_factory=Column)
-    timestamp_column: Column[int] = field(default_factory=Column)
-    header_column: Column[Headers] = field(default_factory=Column)
+    offset_pieces: list[Iterable[int]] = field(default_factory=list)
+    timestamp_pieces: list[Iterable[int]] = field(default_factory=list)
+    header_pieces: list[Iterable[Headers]] = field(default_factory=list)
 
     @property
     def offsets(self) -> list[int]:
-        return self.offset_column.whole()
+        return _whole(self.offset_pieces)
 
     @property
     def timestamps(self) -> list[int]:
-        return self.timestamp_column.whole()
+        return _whole(self.timestamp_pieces)
 
     @property
     def headers(self) -> list[Headers]:
-        return self.header_column.whole()
+        return _whole(self.header_pieces)
+
+    @property
+    def first_offset(self) -> int | None:
+        """Without making a list; None if there is no record."""
+        for piece in self.offset_pieces:
+            for offset in piece:
+                return offset
+        return None
 
     def part(self, start: int, end: int | None = None) -> RecordColumns:
         """The same of some of the records, by their places."""
         return RecordColumns(
             self.keys[start:end],
             self.values[start:end],
-            Column([self.offsets[start:end]]),
-            Column([self.timestamps[start:end]]),
-            Column([self.headers[start:end]]),
+            [self.offsets[start:end]],
+            [self.timestamps[start:end]],
+            [self.headers[start:end]],
         )
+
+
+def _whole(pieces: list[Iterable[T]]) -> list[T]:
+    """The list of all pieces, which becomes the only one: the next time it is the same."""
+    if len(pieces) == 1 and isinstance(pieces[0], list):
+        return pieces[0]
+    whole: list[T] = []
+    for piece in pieces:
+        whole += piece
+    pieces[:] = [whole]
+    return whole

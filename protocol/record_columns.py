@@ -13,19 +13,19 @@ Keys and values are bytes of their own, or views of `source`, which they keep al
 from __future__ import annotations
 
 from .batch_header import BatchHeader, TimestampType
-from .columns import Column, Headers, RecordColumns
+from .columns import Headers, RecordColumns
 from .errors import MalformedMessage
 from .record_reader import MIN_RECORD_BYTES, read_headers
 from .uniform_records import read_run
 from .values import dataclass, field
 from .varints import ONE_BYTE, read_varint, read_varlong
 
-_FIRST_PATIENCE = 2
+_FIRST_PATIENCE = 4
 """So many records are read one by one where no run was found before one is looked for again, and twice as many after each
 that was short or none at all, up to a thousand: where records are not alike, looking costs next to nothing."""
 _MOST_DOUBLINGS = 9
-_SHORT_RUN = 8
-_FEWEST_TO_LOOK_AT = 16
+_SHORT_RUN = 32
+_FEWEST_TO_LOOK_AT = 32
 """Reading fewer than these one by one takes less time than finding out whether they are alike."""
 
 
@@ -55,7 +55,7 @@ def _read(data: bytes | memoryview, header: BatchHeader, source: memoryview | No
     if rest:
         raise MalformedMessage(f"{rest} bytes are left after the last record")
     if header.timestamp_type is TimestampType.LOG_APPEND_TIME:
-        reader.columns.timestamp_column = Column([[header.max_timestamp] * count])
+        reader.columns.timestamp_pieces = [[header.max_timestamp] * count]
     return reader.columns
 
 
@@ -88,9 +88,9 @@ class _Reader:
         count, columns = len(run.values), self.columns
         columns.keys += run.keys
         columns.values += run.values
-        columns.offset_column.add(run.offsets)
-        columns.timestamp_column.add(run.timestamps)
-        columns.header_column.add(((),) * count)
+        columns.offset_pieces.append(run.offsets)
+        columns.timestamp_pieces.append(run.timestamps)
+        columns.header_pieces.append(((),) * count)
         self.position = run.end
         self.left -= count
         return count
@@ -181,8 +181,8 @@ class _Reader:
                 add_headers(())
             if position != end:
                 raise MalformedMessage(f"a record ends {position - end} bytes off its length")
-        columns.offset_column.add(offsets)
-        columns.timestamp_column.add(timestamps)
-        columns.header_column.add(all_headers)
+        columns.offset_pieces.append(offsets)
+        columns.timestamp_pieces.append(timestamps)
+        columns.header_pieces.append(all_headers)
         self.position = position
         self.left -= count

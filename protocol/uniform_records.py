@@ -129,14 +129,14 @@ def read_run(data: memoryview, source: memoryview | None, start: int, count: int
     Keys and values are views of `source`, which has the same bytes as `data`; bytes of their own if it is None.
     IndexError or MalformedMessage where the first cannot be read.
     """
+    size, after_length = read_varint(data, start)
+    second = after_length + size
+    if data[second : second + after_length - start] != data[start:after_length]:  # the quick answer for most
+        return None
     form = form_of(data, start)
     if form is None:
         return None
     count = min(count, MAX_RUN, (len(data) - start) // form.size)
-    second = start + form.size
-    length_width = form.timestamp - 1
-    if count < 2 or data[second : second + length_width] != data[start : start + length_width]:
-        return None
     delta, _ = read_varint(data, start + form.offset)
     count = _consecutive(data, form, start, delta, _alike(data, form, start, count))
     columns = _timestamps(data, form, start, count)

@@ -14,7 +14,6 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import partial
 from itertools import repeat
 from typing import Any, Generic
 
@@ -29,7 +28,9 @@ from ..errors import ClientError
 from .record import ConsumerRecord, K, RecordHeaders, V
 
 Deserializer = Callable[[bytes], Any]
-_make_record = partial(tuple.__new__, ConsumerRecord)  # what `_make` does, without a step through Python
+_make_record: Callable[..., ConsumerRecord[Any, Any]] = (
+    tuple.__new__
+)  # what `_make` does, without a step through Python
 MAX_DECOMPRESSED_BYTES = 1024 * 1024 * 1024
 
 
@@ -153,7 +154,7 @@ class FetchedBatch(Generic[K, V]):
 
     @staticmethod
     def _from(first_offset: int, columns: RecordColumns) -> RecordColumns:
-        first = columns.offset_column.first()
+        first = columns.first_offset
         if first is None or first >= first_offset:
             return columns
         return columns.part(bisect_left(columns.offsets, first_offset))
@@ -217,7 +218,7 @@ class FetchedBatch(Generic[K, V]):
             repeat(self.header.partition_leader_epoch),
             strict=False,  # the constants never end
         )
-        return map(_make_record, rows)
+        return map(_make_record, repeat(ConsumerRecord), rows)
 
     def _deserialized(self, name: str, column: list[bytes | None], deserializer: Deserializer | None) -> list[Any]:
         if deserializer is None:

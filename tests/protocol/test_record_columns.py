@@ -104,7 +104,7 @@ def test_timestamps_are_right_over_every_length_of_their_varint(width: int, sign
 
 @pytest.mark.parametrize("key", [None, b"", b"key", b"k" * 70])
 @pytest.mark.parametrize("value", [None, b"", b"value", b"v" * 9000])
-@pytest.mark.parametrize("count", [15, 16, 17, 64, 64 + 8 + 1, 300])
+@pytest.mark.parametrize("count", [31, 32, 33, 128 + 16 + 1, 300])
 def test_keys_and_values_of_a_run_are_right_null_or_empty_or_long(
     key: bytes | None, value: bytes | None, count: int
 ) -> None:
