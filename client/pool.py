@@ -68,9 +68,6 @@ class ConnectionPool:
 
     async def at(self, address: Address, lane: str = "") -> Connection:
         """The connection to this address."""
-        connection = self.open_at(address, lane)
-        if connection is not None:
-            return connection
         key = (address, lane)
         async with self._opening.setdefault(key, asyncio.Lock()):
             connection = self.open_at(address, lane)

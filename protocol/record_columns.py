@@ -1,7 +1,7 @@
 """The records of a batch as columns: all offsets, all keys, all values; the fast way for whoever wants whole batches.
 
-A record made by itself (`record_reader`) costs as much for the object as for its bytes.  Here `columns` are filled, and
-who needs objects makes them from these at the speed of C (`map`, `zip`).  The format, and what is checked, are
+A record made by itself (`record_reader`) costs as much for the object as for its bytes.  Here five lists are filled, and
+who needs objects makes them from the columns at the speed of C (`map`, `zip`).  The format, and what is checked, are
 `record_reader`'s: a record must end where its length says, and the batch must hold exactly what it counts.
 
     records that are alike  ──►  runs (`uniform_records`), read where they are
@@ -12,11 +12,12 @@ Keys and values are bytes of their own, or views of `source`, which they keep al
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from .batch_header import BatchHeader, TimestampType
-from .columns import Column, Headers, RecordColumns
 from .errors import MalformedMessage
 from .record_reader import MIN_RECORD_BYTES, read_headers
-from .uniform_records import read_run
+from .uniform_records import Run, read_run
 from .values import dataclass, field
 from .varints import ONE_BYTE, read_varint, read_varlong
 
@@ -27,6 +28,34 @@ _MOST_DOUBLINGS = 9
 _SHORT_RUN = 8
 _FEWEST_TO_LOOK_AT = 16
 """Reading fewer than these one by one takes less time than finding out whether they are alike."""
+
+
+class RecordColumns(NamedTuple):
+    """Lists of equal length; timestamps in milliseconds, headers () where a record has none."""
+
+    offsets: list[int]
+    timestamps: list[int]
+    keys: list[bytes | None]
+    values: list[bytes | None]
+    headers: list[tuple[tuple[str, bytes | None], ...]]
+
+    def part(self, start: int, end: int | None = None) -> RecordColumns:
+        """The same of some of the records, by their places."""
+        return RecordColumns(
+            self.offsets[start:end],
+            self.timestamps[start:end],
+            self.keys[start:end],
+            self.values[start:end],
+            self.headers[start:end],
+        )
+
+    def extend(self, run: Run, count: int) -> None:
+        """Add so many records that are alike and have no headers."""
+        self.offsets.extend(run.offsets)
+        self.timestamps.extend(run.timestamps)
+        self.keys.extend(run.keys)
+        self.values.extend(run.values)
+        self.headers.extend([()] * count)
 
 
 def read_columns(data: bytes | memoryview, header: BatchHeader) -> RecordColumns:
@@ -55,7 +84,7 @@ def _read(data: bytes | memoryview, header: BatchHeader, source: memoryview | No
     if rest:
         raise MalformedMessage(f"{rest} bytes are left after the last record")
     if header.timestamp_type is TimestampType.LOG_APPEND_TIME:
-        reader.columns.timestamp_column = Column([[header.max_timestamp] * count])
+        return reader.columns._replace(timestamps=[header.max_timestamp] * count)
     return reader.columns
 
 
@@ -68,7 +97,7 @@ class _Reader:
     source: memoryview | None  # of `data`, which is bytes then: keys and values are to be views of it
     left: int
     position: int = 0
-    columns: RecordColumns = field(default_factory=RecordColumns)
+    columns: RecordColumns = field(default_factory=lambda: RecordColumns([], [], [], [], []))
 
     def read(self) -> None:
         """Read all records, in runs as long as there are any."""
@@ -85,12 +114,8 @@ class _Reader:
         run = read_run(memoryview(self.data), self.source, self.position, self.left, self.header)
         if run is None:
             return 0
-        count, columns = len(run.values), self.columns
-        columns.keys += run.keys
-        columns.values += run.values
-        columns.offset_column.add(run.offsets)
-        columns.timestamp_column.add(run.timestamps)
-        columns.header_column.add(((),) * count)
+        count = len(run.values)
+        self.columns.extend(run, count)
         self.position = run.end
         self.left -= count
         return count
@@ -106,11 +131,8 @@ class _Reader:
             self.data, self.position = bytes(self.data[self.position :]), 0
         header, columns, data, position = self.header, self.columns, self.data, self.position
         source = self.source or data
-        offsets: list[int] = []
-        timestamps: list[int] = []
-        all_headers: list[Headers] = []
-        add_offset, add_timestamp, add_headers = offsets.append, timestamps.append, all_headers.append
-        add_key, add_value = columns.keys.append, columns.values.append
+        add_offset, add_timestamp = columns.offsets.append, columns.timestamps.append
+        add_key, add_value, add_headers = columns.keys.append, columns.values.append, columns.headers.append
         base_offset, base_timestamp, one_byte = header.base_offset, header.base_timestamp, ONE_BYTE
         for _ in range(count):
             byte = data[position]
@@ -181,8 +203,5 @@ class _Reader:
                 add_headers(())
             if position != end:
                 raise MalformedMessage(f"a record ends {position - end} bytes off its length")
-        columns.offset_column.add(offsets)
-        columns.timestamp_column.add(timestamps)
-        columns.header_column.add(all_headers)
         self.position = position
         self.left -= count

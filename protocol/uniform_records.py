@@ -18,7 +18,6 @@ the record that its form is taken from, and ends before the first that is differ
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 from functools import lru_cache
 
 from .batch_header import BatchHeader
@@ -29,7 +28,7 @@ MAX_RUN = 4096
 """At most so many at once: what is looked at in vain, where records are not alike, stays small."""
 _OFFSETS_AT_ONCE = (0, 64, 8192, 8192)
 """By the width of an offset delta: after so many deltas its first two bytes begin again, or the width is another."""
-_RECORDS_AT_ONCE = (128, 16, 1)  # that one Struct cuts
+_RECORDS_AT_ONCE = (64, 8, 1)  # that one Struct cuts
 _CODE_OF_WIDTH = " BHIIQQQQ"  # the Struct code of a number that holds a varint of so many bytes
 _CONTINUED = bytes(range(0x80, 0x100))  # bytes of a varint after which others follow
 
@@ -64,42 +63,11 @@ class Form:
 
 
 @dataclass(frozen=True, slots=True)
-class Timestamps:
-    """Timestamps of a run, still as varints of one width: a column for each of their bytes, lowest first."""
-
-    base: int
-    columns: list[bytes]
-
-    def __len__(self) -> int:
-        return len(self.columns[0])
-
-    def __iter__(self) -> Iterator[int]:
-        """In milliseconds.  A batch has few different ones, so each is decoded once."""
-        numbers, base = self._numbers(), self.base
-        if len(self.columns) <= 2:
-            known = {each: base + (((each & 0x7F | each >> 1 & 0x3F80) >> 1) ^ -(each & 1)) for each in set(numbers)}
-        else:
-            known = {each: base + read_varlong(each.to_bytes(8, "little"), 0)[0] for each in set(numbers)}
-        return map(known.__getitem__, numbers)
-
-    def _numbers(self) -> bytes | tuple[int, ...]:
-        """The varints' bytes as one number each."""
-        if len(self.columns) == 1:
-            return self.columns[0]
-        count, code = len(self), _CODE_OF_WIDTH[len(self.columns)]
-        size = struct.calcsize(f"<{code}")
-        padded = bytearray(count * size)
-        for place, column in enumerate(self.columns):
-            padded[place::size] = column
-        return struct.unpack(f"<{count}{code}", padded)
-
-
-@dataclass(frozen=True, slots=True)
 class Run:
     """Records of one form: what is in them, and the position behind them."""
 
     offsets: range
-    timestamps: Timestamps
+    timestamps: list[int]
     keys: list[bytes | None]
     values: list[bytes | None]
     end: int
@@ -139,15 +107,14 @@ def read_run(data: memoryview, source: memoryview | None, start: int, count: int
         return None
     delta, _ = read_varint(data, start + form.offset)
     count = _consecutive(data, form, start, delta, _alike(data, form, start, count))
-    columns = _timestamps(data, form, start, count)
-    count = len(columns[0])
+    timestamps = _timestamps(data, form, start, count, header.base_timestamp)
+    count = len(timestamps)
     if count < 2:
         return None
     first_offset = header.base_offset + delta
     end = start + count * form.size
     keys, values = _cut(data, form, start, end) if source is None else _views(source, form, start, end)
-    offsets = range(first_offset, first_offset + count)
-    return Run(offsets, Timestamps(header.base_timestamp, columns), keys, values, end)
+    return Run(range(first_offset, first_offset + count), timestamps, keys, values, end)
 
 
 def _alike(data: memoryview, form: Form, start: int, count: int) -> int:
@@ -184,15 +151,34 @@ def _offset_bytes(width: int, byte: int) -> bytes:
     return bytes(each[byte] if len(each) == width else 0 for each in encoded)
 
 
-def _timestamps(data: memoryview, form: Form, start: int, count: int) -> list[bytes]:
-    """A column for each byte of the timestamp, of as many records as have varints of the form's width there."""
+def _timestamps(data: memoryview, form: Form, start: int, count: int, base: int) -> list[int]:
+    """The timestamps of as many records as have varints of the form's width there.
+
+    A batch has few different ones, so each is decoded once.
+    """
     width = form.offset - form.timestamp
     if width >= len(_CODE_OF_WIDTH):
-        return [b""]
+        return []
     at, end = start + form.timestamp, start + count * form.size
     columns = [bytes(data[at + byte : end : form.size]) for byte in range(width)]
-    alike = _equally_wide(columns)
-    return columns if alike == count else [column[:alike] for column in columns]
+    numbers = _numbers(columns)[: _equally_wide(columns)]
+    if width <= 2:
+        known = {each: base + (((each & 0x7F | each >> 1 & 0x3F80) >> 1) ^ -(each & 1)) for each in set(numbers)}
+    else:
+        known = {each: base + read_varlong(each.to_bytes(8, "little"), 0)[0] for each in set(numbers)}
+    return list(map(known.__getitem__, numbers))
+
+
+def _numbers(columns: list[bytes]) -> bytes | tuple[int, ...]:
+    """Varints as numbers that are equal when they are: their bytes one behind the other, lowest first."""
+    if len(columns) == 1:
+        return columns[0]
+    count, code = len(columns[0]), _CODE_OF_WIDTH[len(columns)]
+    size = struct.calcsize(f"<{code}")
+    padded = bytearray(count * size)
+    for place, column in enumerate(columns):
+        padded[place::size] = column
+    return struct.unpack(f"<{count}{code}", padded)
 
 
 def _equally_wide(columns: list[bytes]) -> int:

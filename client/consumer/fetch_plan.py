@@ -1,9 +1,8 @@
 """What to fetch next from one broker, and what its answer does to the partitions.  Pure.
 
 A partition is fetched while less than half an answer of it (`max_partition_fetch_bytes`) waits behind the one that the
-user reads, or waits for and is about to read, so that the next is there when that is done.  All answers of a broker
-together stay within its share of the budget.  The first batch of an answer is always whole, even if larger: by so much
-the bound may be passed.
+user reads, so that the next is there when that is done.  All answers of a broker together stay within its share of the
+budget.  The first batch of an answer is always whole, even if larger: by so much the bound may be passed.
 
 An answer is believed only about a partition that is assigned still, and whose fetch offset is the one that was asked
 for: a seek or a rebalance meanwhile makes it worthless.
@@ -65,7 +64,6 @@ def plan_fetch(
     *,
     settings: FetchSettings,
     budget: Budget,
-    user_waits: bool,
     now_s: float,
 ) -> Plan:
     """What to ask this broker for, in the order of `states`."""
@@ -76,9 +74,7 @@ def plan_fetch(
             continue
         if state.not_before_s > now_s:
             plan.retry_at_s = min(state.not_before_s, plan.retry_at_s or state.not_before_s)
-        elif (state.bytes_behind_first if user_waits else state.waiting_bytes) >= max(
-            1, settings.max_partition_fetch_bytes // 2
-        ):
+        elif state.waiting_bytes >= max(1, settings.max_partition_fetch_bytes // 2):
             plan.some_are_full = True
         else:
             topic_id = metadata.topics[state.id.topic].id

@@ -4,9 +4,8 @@
         for value in batch.values(): ...
 
 Until a column or the records are asked for, the batch is a view of the broker's answer, and keeps that in memory.  The
-keys and values are decoded once and kept; offsets, timestamps and headers, too, when they are asked for.  After a seek into
-the middle of a batch, or with offsets that a compacted topic has lost, the batch has fewer records than its header counts:
-`first_offset` is where the user wanted to begin.
+columns are decoded once and kept.  After a seek into the middle of a batch, or with offsets that a compacted topic has
+lost, the batch has fewer records than its header counts: `first_offset` is where the user wanted to begin.
 """
 
 from __future__ import annotations
@@ -19,10 +18,9 @@ from itertools import repeat
 from typing import Any, Generic
 
 from ...protocol.batch_header import RECORD_BATCH_OVERHEAD, BatchHeader, TimestampType
-from ...protocol.columns import RecordColumns
 from ...protocol.compression import Codec, decompress
 from ...protocol.errors import MalformedMessage
-from ...protocol.record_columns import read_columns, read_view_columns
+from ...protocol.record_columns import RecordColumns, read_columns, read_view_columns
 from ...protocol.values import dataclass, field
 from ..admin.values import TopicPartition
 from ..errors import ClientError
@@ -126,7 +124,7 @@ class FetchedBatch(Generic[K, V]):
 
     @property
     def columns(self) -> RecordColumns:
-        """Offsets, timestamps, keys, values and headers; CorruptRecords if they cannot be read."""
+        """Offsets, timestamps, keys, values and headers as lists; CorruptRecords if they cannot be read."""
         if self._columns is None:
             self._columns = self._from(self.first_offset, self._read(read_columns, self._unfolded()))
         return self._columns
@@ -153,8 +151,7 @@ class FetchedBatch(Generic[K, V]):
 
     @staticmethod
     def _from(first_offset: int, columns: RecordColumns) -> RecordColumns:
-        first = columns.offset_column.first()
-        if first is None or first >= first_offset:
+        if not columns.offsets or columns.offsets[0] >= first_offset:
             return columns
         return columns.part(bisect_left(columns.offsets, first_offset))
 

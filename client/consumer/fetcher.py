@@ -1,14 +1,12 @@
 """Fetching in the background: one task a broker asks for the partitions it leads, one request at a time.
 
-    plan ──► request ──► answer ──► partitions' chunks ──► the user takes them ──► `more_room`
+    plan ──► request ──► answer ──► partitions' chunks ──► the user takes them ──► `poke`: there is room again
 
 The decisions are `fetch_plan`'s; this is the part that waits.  A task sleeps when there is nothing to ask its broker
-for, and is woken by `poke`: whoever changes what may be fetched (a position, an assignment, a resume, metadata) calls it;
-and by `more_room`, when a chunk was begun or is gone.  A broker that does not answer is tried again after a backoff, with
-metadata asked anew.
+for, and is woken by `poke`: whoever changes what may be fetched (a position, an assignment, a resume, a chunk that was
+handed out, metadata) calls it.  A broker that does not answer is tried again after a backoff, with metadata asked anew.
 
-The user waits for `arrival`.  What comes then is what it reads next, so that the fetcher asks for more before the user has
-even been woken.  If nothing is there for it and others' chunks fill the budget (of partitions that are
+The user waits for `arrival`.  If nothing is there for it and others' chunks fill the budget (of partitions that are
 paused, or that it does not ask for), they are dropped and fetched again later: nobody waits for a memory that is full.
 """
 
@@ -79,7 +77,6 @@ class Fetcher:
         self._random = random
         self._nodes: dict[int, _Node] = {}
         self._turn = 0
-        self._waiting_count = 0  # users that wait for an arrival
         self._is_closed = False
 
     def poke(self) -> None:
@@ -95,11 +92,6 @@ class Fetcher:
             node.budget.limit_bytes = self._settings.prefetch_max_bytes // max(1, len(leaders))
             node.wake.set()
 
-    def more_room(self) -> None:
-        """A chunk was begun, or is gone: of partitions and brokers that are known, more may be fetched."""
-        for node in self._nodes.values():
-            node.wake.set()
-
     async def wait(self, among: Collection[TopicPartition] | None, timeout_s: float | None) -> bool:
         """Return when something has arrived (not necessarily for `among`), or the time has passed: then False."""
         if any(is_starved(node.budget, self._settings) for node in self._nodes.values()):
@@ -108,11 +100,7 @@ class Fetcher:
                 if state.id not in kept:
                     state.drop()
             self.poke()
-        self._waiting_count += 1
-        try:
-            return await self.arrival.wait(timeout_s)
-        finally:
-            self._waiting_count -= 1
+        return await self.arrival.wait(timeout_s)
 
     async def close(self) -> None:
         """End the tasks, and give back all memory."""
@@ -157,7 +145,6 @@ class Fetcher:
             node.id,
             settings=self._settings,
             budget=node.budget,
-            user_waits=bool(self._waiting_count),
             now_s=_now_s(),
         )
 

@@ -223,7 +223,7 @@ class HandingOut:
                 following = self._next_batch(state)
             except CorruptRecords:
                 state.drop()
-                self._fetcher.more_room()
+                self._fetcher.poke()
                 raise
             if following is None:
                 return None
@@ -237,14 +237,13 @@ class HandingOut:
         """A partition with records to hand out (`decode`: made); None when there is none within the time."""
         deadline_s = None if timeout_s is None else _now_s() + timeout_s
         is_late = False  # told by the timer, which may ring a little before the time that was computed
-        has_waited = False
         while True:
             self._fetcher.arrival.clear()
             self._check()
             state = self._subscription.next_consumable(among)
             if state is not None:
                 self._raise_failure(state)
-                if self._open_chunk(state) and not has_waited:
+                if self._open_chunk(state):
                     await asyncio.sleep(0)  # the fetcher asks for the next one, which comes while this one is read
                 elif state.reading is not None or not decode or self._begin_batch(state):
                     return state
@@ -253,7 +252,6 @@ class HandingOut:
             if is_late or (left_s is not None and left_s <= 0):
                 return None
             is_late = not await self._fetcher.wait(among, left_s)
-            has_waited = True  # and the fetcher, when that came, has asked for the next
 
     def _raise_failure(self, state: PartitionState) -> None:
         failure = state.failure
@@ -271,7 +269,7 @@ class HandingOut:
                 state.begin(batch)
         except CorruptRecords:
             state.drop()  # what is corrupt in memory may be right on the disk: fetch it again
-            self._fetcher.more_room()
+            self._fetcher.poke()
             raise
         return batch is not None
 
@@ -288,7 +286,7 @@ class HandingOut:
             check_crcs=self._settings.check_crcs,
             deserializers=self._settings.deserializers,
         )
-        self._fetcher.more_room()
+        self._fetcher.poke()
         return True
 
     def _next_batch(self, state: PartitionState) -> AnyBatch | None:
@@ -301,7 +299,7 @@ class HandingOut:
         batch = cursor.next(state.position)
         if batch is None:
             state.finish_chunk()
-            self._fetcher.more_room()
+            self._fetcher.poke()
         return batch
 
     def _reading(self, state: PartitionState) -> Reading:

@@ -24,7 +24,6 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
 from enum import Enum, auto
-from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -107,11 +106,6 @@ class PartitionState:
     def waiting_bytes(self) -> int:
         """Of chunks that nobody has begun to read."""
         return sum(chunk.size_bytes for chunk in self.chunks if chunk.cursor is None)
-
-    @property
-    def bytes_behind_first(self) -> int:
-        """Of chunks behind the one that is read, or will be next."""
-        return sum(chunk.size_bytes for chunk in islice(self.chunks, 1, None))
 
     @property
     def is_fetchable(self) -> bool:

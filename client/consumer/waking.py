@@ -22,8 +22,8 @@ class Wake:
 
     async def wait(self, timeout_s: float | None = None) -> bool:
         """Whether it was set within the time."""
-        if timeout_s is None or self._event.is_set():
-            return await self._event.wait()
+        if self._event.is_set():
+            return True
         try:
             async with asyncio.timeout(timeout_s):
                 await self._event.wait()

@@ -7,9 +7,8 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ottla.protocol.columns import RecordColumns
 from ottla.protocol.errors import MalformedMessage
-from ottla.protocol.record_columns import read_columns, read_view_columns
+from ottla.protocol.record_columns import RecordColumns, read_columns, read_view_columns
 from ottla.protocol.records import (
     RECORD_BATCH_OVERHEAD,
     BatchBuilder,
@@ -53,9 +52,7 @@ WAYS = (from_bytes, from_a_view, read_view_columns)
 
 def rows_of(data: bytes, read: Way = from_bytes) -> list[Record]:
     columns = read(data[RECORD_BATCH_OVERHEAD:], read_header(data))
-    lists = (columns.offsets, columns.timestamps, columns.keys, columns.values, columns.headers)
-    rows = zip(*lists, strict=True)
-    return [Record(o, t, k, v, list(h)) for o, t, k, v, h in rows]
+    return [Record(o, t, k, v, list(h)) for o, t, k, v, h in zip(*columns, strict=True)]
 
 
 def assert_all_ways_agree(data: bytes) -> None:

@@ -7,7 +7,6 @@ from uuid import UUID
 import pytest
 from ottla.client.address import Address
 from ottla.client.admin.values import TopicPartition
-from ottla.client.consumer.batch_walk import BatchCursor
 from ottla.client.consumer.chunk import Budget, Chunk, Frame
 from ottla.client.consumer.fetch_plan import FetchSettings, Plan, Taken, plan_fetch, take_answer
 from ottla.client.consumer.offset_reset import EARLIEST, NONE, OffsetReset
@@ -37,13 +36,9 @@ def assigned(*ids: TopicPartition, position: int = 10) -> SubscriptionState:
     return subscription
 
 
-def planned(
-    subscription: SubscriptionState, *, budget: Budget | None = None, user_waits: bool = False, now_s: float = 0
-) -> Plan:
+def planned(subscription: SubscriptionState, *, budget: Budget | None = None, now_s: float = 0) -> Plan:
     budget = budget or Budget(SETTINGS.prefetch_max_bytes)
-    return plan_fetch(
-        list(subscription), metadata(), 1, settings=SETTINGS, budget=budget, user_waits=user_waits, now_s=now_s
-    )
+    return plan_fetch(list(subscription), metadata(), 1, settings=SETTINGS, budget=budget, now_s=now_s)
 
 
 def batch(base_offset: int) -> memoryview:
@@ -104,20 +99,6 @@ def test_a_partition_is_left_out_while_there_is_a_reason(why: str) -> None:
     assert list(plan.wanted) == [T1]
     assert plan.some_are_full == (why == "full")
     assert plan.retry_at_s == (9.0 if why == "later" else None)
-
-
-def test_one_answer_is_asked_for_behind_that_which_the_user_reads_or_waits_for() -> None:
-    subscription = assigned(T0)
-    asked: list[bool] = []
-    for next_offset in (20, 30):
-        only(subscription).add(Chunk(Frame.reserve(Budget(9_999), 900), memoryview(bytes(900)), next_offset, 3))
-        asked += [T0 in planned(subscription, user_waits=waits).wanted for waits in (True, False)]
-
-    only(subscription).chunks[0].cursor = BatchCursor(T0, memoryview(b""))
-    asked_while_it_reads = [T0 in planned(subscription, user_waits=waits).wanted for waits in (True, False)]
-
-    assert asked == [True, False, False, False]
-    assert asked_while_it_reads == [False, False]
 
 
 def test_nothing_is_asked_for_when_there_is_no_room_and_no_more_than_there_is() -> None:

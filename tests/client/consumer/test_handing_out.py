@@ -27,7 +27,7 @@ class NotingFetcher:
         self.asked_after: list[int] = []
         self._given = given
 
-    def more_room(self) -> None:
+    def poke(self) -> None:
         asyncio.get_running_loop().call_soon(lambda: self.asked_after.append(len(self._given)))
 
     async def wait(self, among: object, timeout_s: float | None) -> None:
