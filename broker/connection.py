@@ -192,8 +192,13 @@ class Connection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         self.active_at = self._loop.time()
-        self._inbox.received(nbytes)
         self._received_since += nbytes
+        if not (self._replies or self.is_closed or self._end_reason is not None) and self._outbox.is_ready:
+            frame = self._inbox.lone_frame(nbytes)
+            if frame is not None:
+                self._serve_alone(frame)
+                return
+        self._inbox.received(nbytes)
         self._serve_frames()
 
     def eof_received(self) -> bool:
@@ -254,7 +259,8 @@ class Connection(asyncio.BufferedProtocol):
         if len(self._replies) > 1:
             self._go_on_soon()
         elif self._has_nothing_else_to_do:
-            self._send_completed()
+            self._replies.clear()
+            self._outbox.send(reply.parts or [])
         else:
             self._flush_and_go_on()
 
@@ -277,6 +283,29 @@ class Connection(asyncio.BufferedProtocol):
 
     def _flush_and_go_on(self) -> None:
         if not self.is_closed:
+            self._serve_frames()
+
+    def _serve_alone(self, frame: memoryview) -> None:
+        """Serve a request that came whole, alone, to a connection that had nothing to do: `_serve_frames` with fewer steps.
+
+        That is how a consumer at the tail sends, and a producer that waits for each answer; the calls on the way are most of
+        what such a request costs.
+        """
+        response = self._at_once(frame)
+        if response is not None:
+            self._transport.write(response)
+            return
+        reply = Reply(self, self.active_at)
+        self._replies.append(reply)
+        self._corked = True
+        try:
+            self._service.serve(self, frame, reply)
+        except MalformedMessage as error:
+            self._replies.pop()
+            self._end_reason = str(error)
+        finally:
+            self._corked = False
+        if reply.parts is not None or self._end_reason is not None:
             self._serve_frames()
 
     def _serve_frames(self) -> None:

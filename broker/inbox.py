@@ -68,11 +68,27 @@ class Inbox:
         """Where to receive next; never empty after `settle` returned without wanting memory."""
         if self._own:
             return self._view[self._end :]
-        return self._shared if self._budget.has_room(len(self._shared)) else self._shared[:SMALL_TARGET_BYTES]
+        budget = self._budget
+        if not budget.used_bytes or budget.has_room(len(self._shared)):
+            return self._shared
+        return self._shared[:SMALL_TARGET_BYTES]
 
     def received(self, count: int) -> None:
         """`count` bytes were received into `target()`."""
         self._end += count
+
+    def lone_frame(self, count: int) -> memoryview | None:
+        """The request that the `count` bytes just received are, if they are one whole request and nothing else is here.
+
+        Nothing is noted of them: whoever serves it may forget it, or else says `received`.
+        """
+        if self._end or self._own or count <= SIZE_BYTES:
+            return None
+        view = self._view
+        (size,) = INT32.unpack_from(view)
+        if size != count - SIZE_BYTES or size > self._max_frame_bytes:
+            return None
+        return view[SIZE_BYTES:count]
 
     def next_frame(self) -> memoryview | None:
         """The next whole request without its size, or None. Raises MalformedMessage for an impossible size."""

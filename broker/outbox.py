@@ -47,9 +47,22 @@ class Outbox:
         """Everything was handed to the transport."""
         return not self._parts and not self._reading
 
+    @property
+    def is_ready(self) -> bool:
+        """What is written to the transport now would neither overtake anything nor wait behind a slow peer."""
+        return not self._parts and not self._reading and not self.is_paused
+
     def add(self, parts: list[Part]) -> None:
         """Queue the parts of one response; `pump` sends them."""
         self._parts.extend(parts)
+
+    def send(self, parts: list[Part]) -> None:
+        """As `add`, then `pump`."""
+        if len(parts) == 1 and self.is_ready and isinstance(parts[0], bytes):
+            self._transport.write(parts[0])
+        else:
+            self._parts.extend(parts)
+            self.pump()
 
     def add_bytes(self, response: bytes) -> None:
         """Queue a whole response."""
@@ -73,6 +86,8 @@ class Outbox:
     def pump(self) -> None:
         """Write as much as the peer takes."""
         parts = self._parts
+        if not parts:
+            return
         if len(parts) == 1 and not self.is_paused and not self._reading and isinstance(parts[0], bytes):
             self._transport.write(parts[0])
             parts.clear()

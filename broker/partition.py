@@ -97,14 +97,22 @@ class Partition:
         """
         if self.topic in INTERNAL_TOPICS:
             raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION, f"Cannot append to internal topic {self.topic}")
-        log, rules = self.log, self.settings.rules
-        header = header_of_plain_batch(batch, rules, now_ms) if verification is None else None
-        if header is not None:
-            appended = log.append_one(batch, header, leader_epoch=self.leader_epoch, now_ms=now_ms)
-        else:
-            batch = validate(batch, rules, version=version, partition=self.name, now_ms=now_ms)
-            appended = log.append(batch, leader_epoch=self.leader_epoch, now_ms=now_ms, verification=verification)
-        self._appended(appended, len(batch))
+        appended = self.append_plain(batch, now_ms) if verification is None else None
+        if appended is None:
+            batch = validate(batch, self.settings.rules, version=version, partition=self.name, now_ms=now_ms)
+            appended = self.append_own(batch, now_ms=now_ms, verification=verification)
+        return appended
+
+    def append_plain(self, batch: memoryview, now_ms: int) -> Appended | None:
+        """As `append`, with fewer steps, for a plain batch (`header_of_plain_batch`), of a topic that is not internal.
+
+        None where it is not plain: then nothing was done.
+        """
+        header = header_of_plain_batch(batch, self.settings.rules, now_ms)
+        if header is None:
+            return None
+        appended = self.log.append_one(batch, header, self.leader_epoch, now_ms)
+        self._appended(appended, len(batch), batch)
         return appended
 
     def append_own(self, batch: memoryview, *, now_ms: int, verification: Verification | None = None) -> Appended:
@@ -117,10 +125,10 @@ class Partition:
         self._appended(appended, len(batch))
         return appended
 
-    def _appended(self, appended: Appended, size_bytes: int) -> None:
+    def _appended(self, appended: Appended, size_bytes: int, batch: memoryview | None = None) -> None:
         """Wake the readers, and bound what is dirty."""
         if not appended.duplicate:
-            self._tell_readers(size_bytes)
+            self._tell_readers(size_bytes, batch)
         if self.log.dirty_bytes > DIRTY_LIMIT_BYTES:
             self._flusher.flush_soon(self.log)
 
@@ -131,11 +139,14 @@ class Partition:
         self._tell_readers(self.log.dirty_bytes - dirty_before)
         return appended
 
-    def _tell_readers(self, size_bytes: int) -> None:
-        decided_bytes = self._decided_bytes(size_bytes)
+    def _tell_readers(self, size_bytes: int, batch: memoryview | None = None) -> None:
+        if self.log.producers.open_transactions or self._undecided_bytes:
+            decided_bytes = self._decided_bytes(size_bytes)
+        else:
+            decided_bytes, self._stable_end = size_bytes, self.log.log_end_offset
         if self.waits:
             for wait in tuple(self.waits):
-                wait.appended(size_bytes, decided_bytes)
+                wait.appended(size_bytes, decided_bytes, batch)
 
     def _decided_bytes(self, size_bytes: int) -> int:
         """How many more bytes readers of committed records have, now that `size_bytes` were appended.

@@ -46,6 +46,8 @@ SHOWN_RECORD_ERRORS = 3
 ZSTD_FROM = 7
 NO_TIMESTAMP = -1
 LARGEST_INT64 = 2**63 - 1
+COPIED_RECORD_BYTES = 2048
+"""Records that are larger, on the average, are walked where they lie: copying them costs more than it saves."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,12 +134,12 @@ def header_of_plain_batch(batch: memoryview, rules: AppendRules, now_ms: int) ->
         or crc32c(batch[ATTRIBUTES_POSITION:]) != crc
     ):
         return None
-    records = bytes(batch[RECORD_BATCH_OVERHEAD:])
     try:
-        end, largest, _ = walk_records(records, 0, count)
+        walked = batch if size_bytes > COPIED_RECORD_BYTES * count else bytes(batch)
+        end, largest, _ = walk_records(walked, RECORD_BATCH_OVERHEAD, count)
     except IndexError:
         return None
-    return values if end == len(records) and largest >= 0 and base_timestamp + largest == max_timestamp else None
+    return values if end == size_bytes and largest >= 0 and base_timestamp + largest == max_timestamp else None
 
 
 def validate(batch: memoryview, rules: AppendRules, *, version: int, partition: str, now_ms: int) -> memoryview:

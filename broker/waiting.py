@@ -7,7 +7,8 @@ always fires. Nothing is polled, and a wait that fired or was cancelled has left
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 
@@ -17,24 +18,22 @@ class Waitable(Protocol):
     waits: "set[FetchWait]"
 
 
-class FetchWait:
-    """One Fetch that waits for `wanted_bytes` more in any of its partitions, or for the deadline."""
+class FetchWait(ABC):
+    """One Fetch that waits for `wanted_bytes` more in any of its partitions, or for the deadline; then it fires."""
 
-    __slots__ = ("_committed", "_deadline", "_fire", "_loop", "_partitions", "_soon", "wanted_bytes")
+    __slots__ = ("_committed", "_deadline", "_loop", "_partitions", "_soon", "wanted_bytes")
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        partitions: Iterable[Waitable],
+        partitions: Sequence[Waitable],
         *,
         wanted_bytes: int,
         max_wait_ms: int,
         committed: bool,
-        fire: Callable[[], None],
     ) -> None:
         self._loop = loop
-        self._partitions = tuple(partitions)
-        self._fire = fire
+        self._partitions = partitions
         self._committed = committed
         self._soon: asyncio.Handle | None = None
         self.wanted_bytes = wanted_bytes
@@ -42,8 +41,11 @@ class FetchWait:
             partition.waits.add(self)
         self._deadline = loop.call_later(max_wait_ms / 1000, self._end)
 
-    def appended(self, size_bytes: int, decided_bytes: int) -> None:
-        """In one of the partitions `size_bytes` more can be read, and `decided_bytes` more of committed records."""
+    def appended(self, size_bytes: int, decided_bytes: int, batch: memoryview | None) -> None:
+        """In one of the partitions `size_bytes` more can be read, and `decided_bytes` more of committed records.
+
+        `batch` is what was appended, where it is at hand; its bytes are good until this returns.
+        """
         self.wanted_bytes -= decided_bytes if self._committed else size_bytes
         if self.wanted_bytes <= 0:
             self.wake()
@@ -64,3 +66,29 @@ class FetchWait:
     def _end(self) -> None:
         self.cancel()
         self._fire()
+
+    @abstractmethod
+    def _fire(self) -> None:
+        """Enough came, or the time is over, or a partition changed."""
+
+
+class AnyWait(FetchWait):
+    """A wait that calls a function."""
+
+    __slots__ = ("_call",)
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        partitions: Sequence[Waitable],
+        *,
+        wanted_bytes: int,
+        max_wait_ms: int,
+        committed: bool,
+        call: Callable[[], None],
+    ) -> None:
+        super().__init__(loop, partitions, wanted_bytes=wanted_bytes, max_wait_ms=max_wait_ms, committed=committed)
+        self._call = call
+
+    def _fire(self) -> None:
+        self._call()

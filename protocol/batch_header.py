@@ -49,6 +49,8 @@ HEADER = struct.Struct(">qiibIhiqqqhii")
 _BASE_OFFSET = struct.Struct(">q")
 _BATCH_LENGTH = struct.Struct(">i")
 _LEADER_EPOCH = struct.Struct(">i")
+PLACE = struct.Struct(">qii")
+"""What a batch begins with: base offset, length, leader epoch."""
 _CRC = struct.Struct(">I")
 _ATTRIBUTES = struct.Struct(">h")
 _MAX_TIMESTAMP = struct.Struct(">q")

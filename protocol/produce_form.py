@@ -26,10 +26,26 @@ _NUMBERS_BYTES = 4 + 2 + 8 + 8 + 8  # of an answer: index, error, base offset, l
 _NO_TAGS = b"\0\0\0"  # of the partition, the topic and the request
 
 
+Place = tuple[int, int, int, int]
+"""What is read of a request: correlation id, index of the partition, where its records begin and end."""
+
+
 class ProduceForm:
     """What all requests like a given one have in common; see the top of the file."""
 
-    __slots__ = ("_after", "_answer", "_before", "_flexible", "_index_at", "_key_version", "_size", "_start", "topic")
+    __slots__ = (
+        "_after",
+        "_answer",
+        "_before",
+        "_flexible",
+        "_head",
+        "_key_version",
+        "_least_bytes",
+        "_records_size_at",
+        "_size",
+        "_start",
+        "topic",
+    )
 
     @classmethod
     def of(cls, frame: Frame, version: int, request: ProduceRequest, framed: Framed) -> ProduceForm | None:
@@ -42,43 +58,49 @@ class ProduceForm:
             return None
         size_bytes = _uvarint_bytes(sent.end - sent.start + 1) if flexible else 4
         form = cls(frame, sent.start - size_bytes - 4, flexible, topic, write_answer(topic, version, framed))
-        return form if form.records_in(frame) == (sent.index, sent.start, sent.end) else None
+        return form if form.records_in(frame) == (correlation_id_of(frame), sent.index, sent.start, sent.end) else None
 
     def __init__(self, frame: Frame, index_at: int, flexible: bool, topic: TopicKey, answer: bytes) -> None:
         self.topic = topic
         self._flexible = flexible
-        self._index_at = index_at
-        (self._key_version,) = INT32.unpack_from(frame)
-        self._start = bytes(frame[_HEAD.size : index_at])
+        self._head = struct.Struct(f">ii{index_at - _HEAD.size}si")
+        self._key_version, _, self._start, _ = self._head.unpack_from(frame)
+        self._records_size_at = self._head.size
+        self._least_bytes = self._head.size + 4
         numbers_at = answer.index(_NUMBERS)
         self._before = answer[_HEAD.size : numbers_at]
         self._after = answer[numbers_at + _NUMBERS_BYTES :]
         (self._size,) = INT32.unpack_from(answer)
         self._answer = struct.Struct(f">ii{len(self._before)}sihqqq{len(self._after)}s")
 
-    def records_in(self, frame: Frame) -> tuple[int, int, int] | None:
-        """The partition's index, and where its records begin and end; None where the frame has another form."""
-        index_at = self._index_at
+    def records_in(self, frame: Frame) -> Place | None:
+        """The correlation id, the partition's index, and where its records begin and end; None: it has another form."""
         end = len(frame)
-        if end < index_at + 12 or frame[_HEAD.size : index_at] != self._start:
+        if end < self._least_bytes:
             return None
-        if INT32.unpack_from(frame)[0] != self._key_version:
+        key_version, correlation_id, start_bytes, index = self._head.unpack_from(frame)
+        if start_bytes != self._start or key_version != self._key_version:
             return None
+        start = self._records_size_at
         if self._flexible:
             end -= 3
             if frame[end] or frame[end + 1] or frame[end + 2]:
                 return None
-            size, start = _uvarint(frame, index_at + 4)
+            size = frame[start]
+            if size < 0x80:
+                start += 1
+            else:
+                size, start = _longer_uvarint(frame, start, size)
             size -= 1
         else:
-            (size,) = INT32.unpack_from(frame, index_at + 4)
-            start = index_at + 8
+            (size,) = INT32.unpack_from(frame, start)
+            start += 4
         if size < 0 or start + size != end:
             return None
-        return INT32.unpack_from(frame, index_at)[0], start, end
+        return correlation_id, index, start, end
 
     def answer(
-        self, correlation_id: int, index: int, *, base_offset: int, log_append_time_ms: int, log_start_offset: int
+        self, correlation_id: int, index: int, base_offset: int, log_append_time_ms: int, log_start_offset: int
     ) -> bytes:
         """The whole response, its size in front, for records that were appended."""
         return self._answer.pack(
@@ -109,11 +131,8 @@ def correlation_id_of(frame: Frame) -> int:
     return int(INT32.unpack_from(frame, 4)[0])
 
 
-def _uvarint(frame: Frame, position: int) -> tuple[int, int]:
-    """An unsigned varint of at most three bytes and the position behind it; 0 for a longer one, which is rare enough."""
-    first = frame[position]
-    if first < 0x80:
-        return first, position + 1
+def _longer_uvarint(frame: Frame, position: int, first: int) -> tuple[int, int]:
+    """An unsigned varint of two or three bytes and the position behind it; 0 for a longer one, which is rare enough."""
     second = frame[position + 1]
     if second < 0x80:
         return first & 0x7F | second << 7, position + 2

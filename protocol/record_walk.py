@@ -1,7 +1,8 @@
 """Following the records of a batch without reading them: by their sizes, and the timestamp deltas beside these.
 
 `record_reader` makes values of records; this makes none. A broker walks every batch that is produced, so that it stores
-nothing that no consumer could read, and knows the batch's largest timestamp. The data are the batch's records, unfolded.
+nothing that no consumer could read, and knows the batch's largest timestamp. The data are the batch's records, unfolded: bytes,
+or a view where copying them would cost more than that a byte of a view takes longer to look at.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ TRIED_EVERY = 128
 _ODD, _EVEN = bytes(range(1, 256, 2)), bytes(range(0, 256, 2))
 
 
-def walk_records(data: bytes, position: int, count: int) -> tuple[int, int, int]:
+def walk_records(data: bytes | memoryview, position: int, count: int) -> tuple[int, int, int]:
     """Follow `count` records that begin at `position`: the position behind them, the largest timestamp delta from 0 on (-1:
     none), and the position of the last one.
 
@@ -60,7 +61,7 @@ def walk_records(data: bytes, position: int, count: int) -> tuple[int, int, int]
         singly = 1 if length else TRIED_EVERY
 
 
-def _run(data: bytes, position: int, stride: int, head: int, limit: int) -> tuple[int, int]:
+def _run(data: bytes | memoryview, position: int, stride: int, head: int, limit: int) -> tuple[int, int]:
     """How many records from `position` on are as large as the one before, up to `limit`, and their largest encoded delta.
 
     That one has `stride` bytes, `head` of them its size. (0, -2) where there are too few, or their deltas are not alike.
@@ -69,22 +70,22 @@ def _run(data: bytes, position: int, stride: int, head: int, limit: int) -> tupl
     if length < RUN_AT_LEAST or stride - head < 3:  # no record is so small
         return 0, -2
     for at in range(head):
-        column = data[position + at : position + length * stride : stride]
-        length = len(column) - len(column.lstrip(data[position - stride + at : position - stride + at + 1]))
+        column = bytes(data[position + at : position + length * stride : stride])
+        length = len(column) - len(column.lstrip(bytes((data[position - stride + at],))))
         if length < RUN_AT_LEAST:
             return 0, -2
-    first = data[position + head + 1 : position + length * stride : stride]
+    first = bytes(data[position + head + 1 : position + length * stride : stride])
     if max(first) < 0x80:
         even = first.translate(None, _ODD)
         return length, max(even) if even else -2
-    second = data[position + head + 2 : position + length * stride : stride]
+    second = bytes(data[position + head + 2 : position + length * stride : stride])
     if min(first) < 0x80 or max(second) >= 0x80 or first.translate(None, _EVEN):
         return 0, -2
     high, low = max(zip(second, first, strict=True))
     return length, low & 0x7F | high << 7
 
 
-def offset_delta(data: bytes, position: int) -> int:
+def offset_delta(data: bytes | memoryview, position: int) -> int:
     """The offset delta of the record at `position`."""
     _, position = read_varint(data, position)  # size
     _, position = read_varlong(data, position + 1)  # attributes, timestamp delta
@@ -92,7 +93,7 @@ def offset_delta(data: bytes, position: int) -> int:
     return delta
 
 
-def _longer_varint(data: bytes, position: int, value: int) -> tuple[int, int]:
+def _longer_varint(data: bytes | memoryview, position: int, value: int) -> tuple[int, int]:
     """The rest of a varint of which two bytes are read; its value as it is encoded, and the position behind it."""
     for shift in range(14, 70, 7):
         byte = data[position]

@@ -52,13 +52,7 @@ class LogAppending:
         config = self._log.config
         if size_bytes > config.segment_bytes:
             raise self._too_large(size_bytes)
-        if self._parts.segments.active.should_roll(
-            size_bytes,
-            max_timestamp=max_timestamp,
-            last_offset=last_offset,
-            now_ms=now_ms,
-            config=config,
-        ):
+        if self._parts.segments.active.should_roll(size_bytes, max_timestamp, last_offset, now_ms, config):
             self.roll(now_ms)
 
     def _too_large(self, size_bytes: int) -> KafkaError:
@@ -110,16 +104,20 @@ class LogAppending:
         try:
             active.write(batches)
         except OSError as error:
-            self._undo_write(active, error)
-            raise self._parts.durability.refusal(error, poisons=True) from error
+            raise self.undo_write(error) from error
 
-    def _undo_write(self, active: Segment, error: OSError) -> None:
-        """The bytes of a failed write that did arrive must not stay: the next append begins where this one did."""
+    def undo_write(self, error: OSError) -> KafkaError:
+        """The bytes of a failed write that did arrive must not stay: the next append begins where this one did.
+
+        Returns what to raise.
+        """
+        durability, active = self._parts.durability, self._parts.segments.active
         active.unsynced = True
         try:
             active.undo_write()
         except OSError as second:
-            self._parts.durability.poison(f"{second} while cutting off a failed append ({error})")
+            durability.poison(f"{second} while cutting off a failed append ({error})")
+        return durability.refusal(error, poisons=True)
 
     def _write_abort(self, marker: bytearray, aborted: AbortedTransaction) -> None:
         """The index first."""
@@ -160,9 +158,8 @@ class LogAppending:
     def note(self, base_offset: int, last_offset: int, size_bytes: int, max_timestamp: int) -> None:
         """One more batch is part of the log."""
         log, parts = self._log, self._parts
-        active = parts.segments.active
-        active.remember(base_offset)
-        active.note(last_offset, size_bytes, max_timestamp, log.config.index_interval_bytes)
+        interval_bytes = log.config.index_interval_bytes
+        parts.segments.active.appended(base_offset, last_offset, size_bytes, max_timestamp, interval_bytes)
         parts.durability.appended_bytes += size_bytes
         log.log_end_offset = last_offset + 1
 

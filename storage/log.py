@@ -27,9 +27,10 @@ Kafka's classes: `UnifiedLog`, `LocalLog`.
 
 from __future__ import annotations
 
+from functools import partial
 from uuid import UUID
 
-from ..protocol.batch_header import patch_offsets
+from ..protocol.batch_header import PLACE
 from ..protocol.errors import ErrorCode, KafkaError
 from . import shortening
 from .appending import LogAppending
@@ -44,6 +45,7 @@ from .flush import Flush
 from .index import TimestampOffset
 from .intake import (
     LAST_OFFSET_DELTA,
+    LENGTH,
     MAX_TIMESTAMP,
     PRODUCER_ID,
     Appended,
@@ -55,7 +57,16 @@ from .intake import (
 from .leader_epochs import LeaderEpochs
 from .log_parts import LogParts
 from .producers import Plan, ProducerStates, Remembered, TransactionEnd
-from .reading import ReadRequest, aborted_between, aborted_in, first_at_or_after, largest_timestamp, read, search
+from .reading import (
+    ReadRequest,
+    aborted_between,
+    aborted_in,
+    first_at_or_after,
+    largest_timestamp,
+    read,
+    search,
+    slice_behind,
+)
 from .recovery import Loaded, Loader, Progress, partition_of
 from .recovery_report import RecoveryReport
 from .txn_index import AbortedTransaction
@@ -76,6 +87,7 @@ __all__ = (
 )
 
 NO_TIMESTAMP = -1
+_appended = partial(tuple.__new__, Appended)  # what `_make` does, without a step through Python
 
 
 class Log:
@@ -248,33 +260,43 @@ class Log:
         return Appended(base_offset, intake.last_offset, self.log_start_offset, False, intake.log_append_time)
 
     def append_one(
-        self, batch: memoryview | bytearray, header: HeaderValues, *, leader_epoch: int, now_ms: int
+        self, batch: memoryview | bytearray, header: HeaderValues, leader_epoch: int, now_ms: int
     ) -> Appended:
         """As `append`, for one batch whose header the caller has just read, and whose timestamps are the producer's.
 
         What every small request pays for.
         """
-        self._parts.durability.check_writable()
+        parts, appending = self._parts, self._appending
+        if parts.durability.poisoned is not None:
+            raise parts.durability.poisoned
         base_offset = self.log_end_offset
-        plan: Plan = {}
+        plan: Plan | None = None
         if header[PRODUCER_ID] >= 0:
             planned = self.producers.plan((produced_batch(header, base_offset),))
             if isinstance(planned, Remembered):
                 return self._answer_duplicate(planned)
             plan = planned
-        last_offset, size_bytes, max_timestamp = (
-            base_offset + header[LAST_OFFSET_DELTA],
-            len(batch),
-            header[MAX_TIMESTAMP],
-        )
-        appending = self._appending
-        appending.roll_if_due(size_bytes, max_timestamp, last_offset, now_ms)
-        patch_offsets(batch, 0, base_offset, leader_epoch)
-        appending.write(batch)
+        last_offset, size_bytes = base_offset + header[LAST_OFFSET_DELTA], len(batch)
+        max_timestamp, config, active = header[MAX_TIMESTAMP], self.config, parts.segments.active
+        if size_bytes > config.segment_bytes or active.should_roll(
+            size_bytes, max_timestamp, last_offset, now_ms, config
+        ):
+            appending.roll_if_due(size_bytes, max_timestamp, last_offset, now_ms)
+            active = parts.segments.active
+        PLACE.pack_into(batch, 0, base_offset, header[LENGTH], leader_epoch)
+        try:
+            active.log.write(batch, active.end[1])  # as `Segment.write`
+        except OSError as error:
+            raise appending.undo_write(error) from error
         appending.begin(leader_epoch)
-        appending.note(base_offset, last_offset, size_bytes, max_timestamp)
-        self.producers.apply(plan, self.log_end_offset)
-        return Appended(base_offset, last_offset, self.log_start_offset, False, NO_TIMESTAMP)
+        active.appended(base_offset, last_offset, size_bytes, max_timestamp, config.index_interval_bytes)
+        parts.durability.appended_bytes += size_bytes
+        self.log_end_offset = end_offset = last_offset + 1
+        if plan is None:
+            self.producers.end_offset = end_offset
+        else:
+            self.producers.apply(plan, end_offset)
+        return _appended((base_offset, last_offset, self.log_start_offset, False, NO_TIMESTAMP))
 
     def end_transaction(self, end: TransactionEnd, *, leader_epoch: int, now_ms: int) -> Appended:
         """Append the marker that ends a producer's transaction here; one without records gets its marker, too.
@@ -308,6 +330,18 @@ class Log:
     ) -> FileSlice | None:
         """As `read`, but raises WouldWait when the disk would have to be waited for; then `read` in a thread."""
         return self._read(offset, end_offset, max_bytes, min_one_batch, wait=False)
+
+    def read_behind(self, offset: int, max_bytes: int) -> FileSlice | None:
+        """All that was appended since a reader stopped at `offset`, if it is known where that was; None: ask `read_now`.
+
+        It is what `read_now` gives, found with few steps.
+        """
+        return slice_behind(self._segments.active, offset, max_bytes) if offset >= self.log_start_offset else None
+
+    @property
+    def has_aborted_at_the_end(self) -> bool:
+        """Whether the active segment has the marker of a transaction that was aborted."""
+        return self._segments.active.has_aborted
 
     def _read(
         self, offset: int, end_offset: int | None, max_bytes: int, min_one_batch: bool, *, wait: bool

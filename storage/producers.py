@@ -112,14 +112,14 @@ def add_to_sequence(sequence: int, count: int) -> int:
 class ProducerStates:
     """All producers of one log, as of `end_offset` (exclusive)."""
 
-    __slots__ = ("_open", "_producers", "end_offset", "partition", "verifications")
+    __slots__ = ("_producers", "end_offset", "open_transactions", "partition", "verifications")
 
     def __init__(self, partition: str, end_offset: int = 0) -> None:
         self.partition = partition
         self.end_offset = end_offset
         self.verifications = Verifications()
         self._producers: dict[int, Producer] = {}
-        self._open: OrderedDict[int, int] = OrderedDict()  # first offset -> producer id, the oldest first
+        self.open_transactions: OrderedDict[int, int] = OrderedDict()  # first offset -> producer id, the oldest first
 
     def __len__(self) -> int:
         return len(self._producers)
@@ -194,7 +194,7 @@ class ProducerStates:
 
     def clear(self, end_offset: int) -> None:
         self._producers.clear()
-        self._open.clear()
+        self.open_transactions.clear()
         self.verifications.clear()
         self.end_offset = end_offset
 
@@ -204,16 +204,18 @@ class ProducerStates:
         if after.txn_first_offset != NO_OFFSET and len(self.verifications):
             self.verifications.forget(producer_id)
         if before.txn_first_offset != after.txn_first_offset:
-            self._open.pop(before.txn_first_offset, None)
+            self.open_transactions.pop(before.txn_first_offset, None)
             if after.txn_first_offset != NO_OFFSET:
-                self._open[after.txn_first_offset] = producer_id  # a transaction that begins is the youngest
+                self.open_transactions[after.txn_first_offset] = (
+                    producer_id  # a transaction that begins is the youngest
+                )
 
     def _aborted(self, producer_id: int, now: Producer, marker: EndTxnMarker, offset: int) -> AbortedTransaction | None:
         """The transaction that the marker at `offset` aborts; one without records here leaves nothing to know."""
         first_offset = now.txn_first_offset
         if marker.type is not ControlType.ABORT or first_offset == NO_OFFSET:
             return None
-        stable = next((each for each in self._open if each != first_offset), offset + 1)
+        stable = next((each for each in self.open_transactions if each != first_offset), offset + 1)
         return AbortedTransaction(producer_id, first_offset, offset, stable)
 
     def expire(self, now_ms: int, expiration_ms: int) -> int:
@@ -231,12 +233,12 @@ class ProducerStates:
     @property
     def first_open_offset(self) -> int | None:
         """Where the oldest open transaction begins: what is stable ends there."""
-        return next(iter(self._open), None)
+        return next(iter(self.open_transactions), None)
 
     def check(self) -> None:
         """Prove that what is open is what the producers say, in order; AssertionError otherwise."""
         opened = sorted((p.txn_first_offset, i) for i, p in self._producers.items() if p.txn_first_offset >= 0)
-        assert list(self._open.items()) == opened, (self._open, opened)
+        assert list(self.open_transactions.items()) == opened, (self.open_transactions, opened)
 
     def _check_marker(self, now: Producer, end: TransactionEnd, offset: int) -> None:
         repeated = end.producer_epoch == now.epoch and now.txn_first_offset == NO_OFFSET

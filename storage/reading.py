@@ -39,9 +39,10 @@ class ReadRequest(NamedTuple):
 def read(segments: Segments, request: ReadRequest) -> FileSlice | None:
     """The first part of the log that answers the request; None when there is none. FileClosed: it was deleted."""
     for segment in segments.from_offset(request.offset):
-        known = _slice_for_returning_reader(segment, request)
-        if known is not None:
-            return known
+        if request.end_offset >= segment.next_offset:
+            known = slice_behind(segment, request.offset, request.max_bytes)
+            if known is not None:
+                return known
         place = segment.locate(request.offset, wait=request.wait)
         if place is not None:
             return _slice_at(segment, place, request)
@@ -66,17 +67,17 @@ def _slice_at(segment: Segment, place: Place, request: ReadRequest) -> FileSlice
     return FileSlice(segment.log, place.position, length, place.base_offset)
 
 
-def _slice_for_returning_reader(segment: Segment, request: ReadRequest) -> FileSlice | None:
+def slice_behind(segment: Segment, offset: int, max_bytes: int) -> FileSlice | None:
     """For a reader at the tail who takes all there is: where it stopped is where the new batches begin."""
     recent = segment.recent
-    next_offset, size_bytes = segment.end
-    if recent is None or request.end_offset < next_offset:
+    if recent is None:
         return None
-    position = recent.where_stopped(request.offset)
-    if position is None or not 0 < size_bytes - position <= request.max_bytes:
+    position = recent.where_stopped(offset)
+    next_offset, size_bytes = segment.end
+    if position is None or not 0 < size_bytes - position <= max_bytes:
         return None
     recent.reader_stopped(next_offset, size_bytes)
-    return FileSlice(segment.log, position, size_bytes - position, request.offset)
+    return FileSlice(segment.log, position, size_bytes - position, offset)
 
 
 def _position_of(segment: Segment, offset: int, wait: bool) -> int:

@@ -5,7 +5,7 @@
 `next_offset` and `size_bytes` are one value, `end`, so that a reader in another thread sees two that belong
 together. The last segment of a log is active and grows; the others never change but for being deleted.
 
-A segment writes what it is given (`write`, one system call) and, when that worked, notes it (`note`):
+A segment writes what it is given (`write`, one system call) and, when that worked, notes it (`appended`):
 counters, index entries, the recent batches. The two are apart so that a failed write leaves the segment as
 it was.
 
@@ -139,6 +139,11 @@ class Segment:
         return self._txn_index
 
     @property
+    def has_aborted(self) -> bool:
+        """Whether there are any; the file of a segment that was just opened is looked at."""
+        return self.txn_index.entry_count > 0
+
+    @property
     def largest_timestamp(self) -> TimestampOffset:
         """The largest timestamp and the last offset of the first batch that has it; -1 for none."""
         if self._largest is None:
@@ -173,11 +178,15 @@ class Segment:
         """Cut off what a failed write may have left."""
         self.log.truncate(self.size_bytes)
 
-    def remember(self, base_offset: int) -> None:
-        """The batch that is noted next was just appended: keep it in mind for readers of the tail."""
-        if self.recent is None:
-            self.recent = RecentBatches()
-        self.recent.add(base_offset, self.end[1])
+    def appended(
+        self, base_offset: int, last_offset: int, size_bytes: int, max_timestamp: int, interval_bytes: int
+    ) -> None:
+        """As `note`, for a batch that was just written: it is kept in mind for readers of the tail."""
+        recent = self.recent
+        if recent is None:
+            recent = self.recent = RecentBatches()
+        recent.add(base_offset, self.end[1])
+        self.note(last_offset, size_bytes, max_timestamp, interval_bytes)
 
     def note(self, last_offset: int, size_bytes: int, max_timestamp: int, interval_bytes: int) -> None:
         """Take a batch that is in the file, directly behind the last one, into account."""
@@ -200,7 +209,7 @@ class Segment:
             self.try_write_indexes()
 
     def should_roll(
-        self, added_bytes: int, *, max_timestamp: int, last_offset: int, now_ms: int, config: LogConfig
+        self, added_bytes: int, max_timestamp: int, last_offset: int, now_ms: int, config: LogConfig
     ) -> bool:
         """Whether batches of `added_bytes` belong into a new segment: size, age, full indexes, offset span."""
         size_bytes = self.end[1]

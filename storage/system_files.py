@@ -135,19 +135,22 @@ class SystemFiles(Files):
     # The descriptor cache. One lock over all of it; held for dictionary work and at most one open and one
     # close.
 
-    def _take(self, file: _SystemFile, *, create: int = 0) -> int:
+    def _take(self, file: _SystemFile, create: int = 0) -> int:
         """The file's descriptor, until `_give_back`. `create` is O_CREAT for the calls that may make the file."""
         with self._lock:
-            if file._closed:
-                raise FileClosed(errno.EBADF, "closed", file.path)
-            if file._fd < 0:
-                self._make_room()
-                file._fd = os.open(file.path, _OPEN_FLAGS | create, 0o644)
-                self._opened[file] = None
-            else:
+            if file._fd >= 0 and not file._closed:
                 self._opened.move_to_end(file)
+            else:
+                self._open(file, create)
             file._users += 1
             return file._fd
+
+    def _open(self, file: _SystemFile, create: int) -> None:
+        if file._closed:
+            raise FileClosed(errno.EBADF, "closed", file.path)
+        self._make_room()
+        file._fd = os.open(file.path, _OPEN_FLAGS | create, 0o644)
+        self._opened[file] = None
 
     def _give_back(self, file: _SystemFile) -> None:
         with self._lock:
@@ -268,7 +271,7 @@ class _PositionedFile(_SystemFile):
 
     def write(self, data: Data, position: int) -> None:
         self._unsynced = True
-        fd = self._files._take(self, create=os.O_CREAT)
+        fd = self._files._take(self, os.O_CREAT)
         try:
             written = os.pwrite(fd, data, position)
             if written != len(data):

@@ -40,7 +40,7 @@ from ...storage.log import FileSlice
 from ..fetch_sessions import FetchContext, SessionRefused
 from ..partition import NOT_ASKED, Partition
 from ..replies import framed_parts
-from ..waiting import FetchWait
+from ..waiting import AnyWait
 
 if TYPE_CHECKING:
     from ..app import Broker
@@ -91,7 +91,7 @@ def serve_request(
     except SessionRefused as refused:
         _send(version, correlation_id, FetchResponse(refused.code), reply)
         return
-    _Fetch(broker, version, correlation_id, request, context, reply, short).begin()
+    Fetch(broker, version, correlation_id, request, context, reply, short).begin()
 
 
 def _send(version: int, correlation_id: int, response: FetchResponse, reply: Reply) -> None:
@@ -99,7 +99,7 @@ def _send(version: int, correlation_id: int, response: FetchResponse, reply: Rep
     reply.complete(framed_parts(correlation_id, parts, flexible=version >= FLEXIBLE_FROM))
 
 
-class _Fetch:
+class Fetch:
     """One request under way."""
 
     __slots__ = (
@@ -142,7 +142,7 @@ class _Fetch:
 
     def begin(self) -> None:
         """Answer at once, or wait for more."""
-        if self._may_wait():
+        if may_wait(self._request):
             at_their_ends = self._all_at_their_ends()
             if at_their_ends:
                 self._wait(at_their_ends)
@@ -156,11 +156,6 @@ class _Fetch:
         else:
             partitions = (self._broker.partitions.find(topic, wanted.index) for topic, wanted in self._context.wanted)
             self._wait([each for each in partitions if each is not None])
-
-    def _may_wait(self) -> bool:
-        """Whether the request as a whole lets us wait."""
-        request = self._request
-        return request.max_wait_ms > 0 and request.min_bytes > 0 and request.replica_id < 0 and not _is_invalid(request)
 
     def _all_at_their_ends(self) -> list[Partition] | None:
         """The partitions, when all are here and their reader has all there is: a look that costs less than answers would."""
@@ -180,20 +175,21 @@ class _Fetch:
         return found
 
     def _wait(self, partitions: list[Partition]) -> None:
-        wait = FetchWait(
+        wait = AnyWait(
             self._broker.loop,
             partitions,
             wanted_bytes=self._request.min_bytes - self._size_bytes,
             max_wait_ms=self._request.max_wait_ms,
             committed=self._request.isolation_level == READ_COMMITTED,
-            fire=self._look_again,
+            call=self.look_again,
         )
         self._reply.abandoned = wait.cancel
         self._reply.hurry = wait.wake
 
-    def _look_again(self) -> None:
+    def look_again(self) -> None:
+        """Answer: the wait is over."""
         self._waited = True
-        answers = self._locate_warm(self._look_again)
+        answers = self._locate_warm(self.look_again)
         if answers is not None:
             self._answer(answers)
 
@@ -304,6 +300,11 @@ class _Fetch:
                 return
         response = FetchResponse(ErrorCode.NONE, session_id, _by_topic(selected))
         _send(self._version, self._correlation_id, response, self._reply)
+
+
+def may_wait(request: FetchRequest) -> bool:
+    """Whether the request as a whole lets us wait."""
+    return request.max_wait_ms > 0 and request.min_bytes > 0 and request.replica_id < 0 and not _is_invalid(request)
 
 
 def _is_invalid(request: FetchRequest) -> bool:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...protocol.errors import ErrorCode, KafkaError
-from ...protocol.fetch import FetchAnswer, FetchRequest, Part
+from ...protocol.fetch import FetchAnswer, FetchRequest, Part, SizedRecords
 from ...protocol.fetch_form import FetchForm, RecordsForm
 from ...protocol.messages import RequestHeader
 from ...protocol.produce import TopicKey
@@ -24,6 +24,7 @@ from ..outbox import JOIN_BYTES
 from ..replies import framed
 from . import fetch
 from .fetch import READ_COMMITTED, serve_request
+from .fetch_tail import TailReader
 
 if TYPE_CHECKING:
     from ..app import Broker
@@ -41,7 +42,7 @@ def serve(broker: Broker, header: RequestHeader, frame: memoryview, reply: Reply
 class FetchLane:
     """The way of one connection's requests for one set of partitions."""
 
-    __slots__ = ("_broker", "_committed", "_form", "_forms", "_version")
+    __slots__ = ("_broker", "_committed", "_form", "_forms", "_tail", "_version")
 
     def __init__(self, broker: Broker, form: FetchForm, version: int, request: FetchRequest) -> None:
         self._broker = broker
@@ -49,6 +50,7 @@ class FetchLane:
         self._version = version
         self._committed = request.isolation_level == READ_COMMITTED
         self._forms: dict[tuple[TopicKey, int], RecordsForm] = {}
+        self._tail = TailReader.of(broker, form, version, request, self)
 
     def is_for(self, frame: memoryview) -> bool:
         """Whether a request has the form of this lane."""
@@ -63,25 +65,28 @@ class FetchLane:
         numbers = self._form.numbers_in(frame)
         if numbers is None:
             return False
-        serve_request(self._broker, self._version, numbers[0], self._form.request(numbers), reply, self)
+        if self._tail is None or not self._tail.begin(numbers, reply):
+            serve_request(self._broker, self._version, numbers[0], self._form.request(numbers), reply, self)
         return True
 
     def parts(self, correlation_id: int, session_id: int, topic: TopicKey, answer: FetchAnswer) -> list[Part] | None:
         """The whole response with one partition's records; None where it says anything else."""
         records = answer.records
-        if not isinstance(records, FileSlice) or answer.aborted or answer.error is not ErrorCode.NONE:
+        if not records or answer.aborted or answer.error is not ErrorCode.NONE:
             return None
         form = self._forms.get((topic, answer.index))
         if form is None:
             form = RecordsForm(topic, answer.index, self._version, framed, committed=self._committed)
             self._forms[topic, answer.index] = form
-        before, after = form.around(correlation_id, session_id, answer, records.size_bytes)
-        data = _read_now(records) if records.size_bytes <= JOIN_BYTES else None
+        size_bytes = len(records) if isinstance(records, bytes) else records.size_bytes
+        before, after = form.around(correlation_id, session_id, answer, size_bytes)
+        data = records if isinstance(records, bytes) else _read_now(records) if size_bytes <= JOIN_BYTES else None
         return [before, records, after] if data is None else [b"".join((before, data, after))]
 
 
-def _read_now(records: FileSlice) -> bytes | bytearray | None:
+def _read_now(records: SizedRecords) -> bytes | bytearray | None:
     """The bytes, if they are warm; what is wrong with reading them, whoever sends them will find."""
+    assert isinstance(records, FileSlice)
     try:
         return records.read_now()
     except (OSError, KafkaError):

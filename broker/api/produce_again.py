@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from ...protocol.errors import ErrorCode, KafkaError
 from ...protocol.messages import RequestHeader
 from ...protocol.produce import FLEXIBLE_FROM, ProduceAnswer, ProduceRequest, write_response
-from ...protocol.produce_form import ProduceForm, correlation_id_of
+from ...protocol.produce_form import Place, ProduceForm
 from ...storage.config import NEVER
 from ..produce_validation import is_transactional
 from ..replies import framed
@@ -82,27 +82,27 @@ class ProduceLane:
         place = self._form.records_in(frame)
         if place is None:
             return None
-        index, start, end = place
-        partition = self._partition(index)
+        partition = self._partitions.get(place[1])
+        if partition is None or not partition.is_led:
+            partition = self._partition(place[1])
         if partition is None or partition.settings.sync_every_messages < NEVER:
             return None
-        return self._append(partition, frame, start, end)[0]
+        return self._append(partition, frame, place)[0]
 
     def begin(self, frame: memoryview, reply: Reply) -> bool:
         """Serve a request, whose `reply` is completed now or when the records are on the disk; False: the long way."""
         place = self._form.records_in(frame)
         if place is None:
             return False
-        index, start, end = place
-        partition = self._partition(index)
+        partition = self._partition(place[1])
         if partition is None:
             return False
-        response, appended = self._append(partition, frame, start, end)
+        response, appended = self._append(partition, frame, place)
         if response is None:
             return False
         if appended is not None and partition.needs_sync(appended, acks=self._acks):
             reply.let_next_begin()
-            done = partial(self._synced, reply, response, correlation_id_of(frame), index)
+            done = partial(self._synced, reply, response, place[0], place[1])
             partition.when_synced(appended, done, deadline=reply.begun_at + self._timeout_s)
         else:
             reply.complete([response])
@@ -118,26 +118,23 @@ class ProduceLane:
         self._partitions[index] = found
         return found
 
-    def _append(
-        self, partition: Partition, frame: memoryview, start: int, end: int
-    ) -> tuple[bytes | None, Appended | None]:
+    def _append(self, partition: Partition, frame: memoryview, place: Place) -> tuple[bytes | None, Appended | None]:
         """The response, and what was appended. Without a response nothing was done; without the latter it was refused."""
-        if is_transactional(frame, start, end):
-            return None, None
-        correlation_id, index = correlation_id_of(frame), partition.index
+        correlation_id, index, start, end = place
+        batch, now_ms = frame[start:end], self._broker.clock.now_ms()
         try:
-            appended = partition.append(frame[start:end], version=self._version, now_ms=self._broker.clock.now_ms())
+            appended = partition.append_plain(batch, now_ms)
+            if appended is None:
+                if is_transactional(frame, start, end):
+                    return None, None
+                appended = partition.append(batch, version=self._version, now_ms=now_ms)
         except KafkaError as error:
             return self._refused(correlation_id, refusal(index, error, partition)), None
         except Exception:
             log.exception("a Produce to %s failed in the broker", partition.name)
             return self._refused(correlation_id, ProduceAnswer(index, ErrorCode.UNKNOWN_SERVER_ERROR)), None
         response = self._form.answer(
-            correlation_id,
-            index,
-            base_offset=appended.base_offset,
-            log_append_time_ms=appended.log_append_time,
-            log_start_offset=partition.log.log_start_offset,
+            correlation_id, index, appended.base_offset, appended.log_append_time, appended.log_start_offset
         )
         return response, appended
 

@@ -52,6 +52,28 @@ def test_frames_come_out_as_they_were_sent_however_they_are_cut(bodies: list[byt
     assert budget.used_bytes == inbox.reserved_bytes == 0
 
 
+@given(
+    body=st.binary(min_size=1, max_size=SHARED_BYTES - 4),
+    before=st.binary(max_size=20),
+    more=st.integers(-3, 3),
+)
+def test_a_request_is_alone_if_it_is_all_that_was_received(body: bytes, before: bytes, more: int) -> None:
+    budget = MemoryBudget(1_000_000)
+    inbox = an_inbox(budget)
+    if before:  # the beginning of a request, which is kept
+        inbox.target()[: len(before)] = framed(bytes(1_000) + before)[: len(before)]
+        inbox.received(len(before))
+        settle(inbox, budget)
+    data = (framed(body) + bytes(3))[: len(body) + 4 + more]
+    target = inbox.target()
+    target[: len(data)] = data
+    alone = inbox.lone_frame(len(data))
+    assert (None if alone is None else bytes(alone)) == (body if not before and not more else None)
+    if not before and not more:
+        inbox.received(len(data))
+        assert inbox.next_frame() == body, "nothing was noted of it"
+
+
 @pytest.mark.parametrize("size", [0, -1, -(2**31), 10_001])
 def test_an_impossible_size_is_the_peers_fault(size: int) -> None:
     budget = MemoryBudget(1_000_000)

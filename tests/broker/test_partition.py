@@ -158,7 +158,7 @@ class Wait:
         self.appended_bytes = self.decided_bytes = 0
         partition.waits.add(self)  # type: ignore[arg-type]
 
-    def appended(self, size_bytes: int, decided_bytes: int) -> None:
+    def appended(self, size_bytes: int, decided_bytes: int, batch: memoryview | None) -> None:
         self.appended_bytes += size_bytes
         self.decided_bytes += decided_bytes
 

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ottla.broker.replies import framed
 from ottla.protocol.apis import ApiKey
-from ottla.protocol.errors import MalformedMessage
+from ottla.protocol.errors import ErrorCode, MalformedMessage
 from ottla.protocol.messages import Message, decode_request_header, encode_request, encode_request_header
 from ottla.protocol.produce import ProduceAnswer, TopicKey, read_request, write_response
-from ottla.protocol.produce_form import ProduceForm, correlation_id_of
+from ottla.protocol.produce_form import Place, ProduceForm
 
 VERSIONS = range(3, 14)
 TOPIC_ID = uuid.UUID(int=7)
@@ -45,11 +45,11 @@ class Sent(NamedTuple):
         return ProduceForm.of(frame, self.version, request, framed)
 
 
-def place_of(frame: bytes) -> tuple[int, int, int]:
+def place_of(frame: bytes) -> Place:
     header = decode_request_header(frame)
     request = read_request(frame, header.body_position, header.api_version)
     ((_, (sent,)),) = request.topics
-    return sent.index, sent.start, sent.end
+    return header.correlation_id, sent.index, sent.start, sent.end
 
 
 later = st.builds(
@@ -69,7 +69,6 @@ def test_a_later_request_of_the_same_form_is_found_to_hold_what_reading_it_finds
     form = Sent(sent.version).form
     assert form is not None
     assert form.records_in(memoryview(sent.frame)) == place_of(sent.frame)
-    assert correlation_id_of(sent.frame) == sent.correlation_id
 
 
 @pytest.mark.parametrize("version", range(5, 14))
@@ -114,6 +113,6 @@ def test_versions_whose_answers_lack_a_number_have_no_form(version: int) -> None
 def test_an_answer_is_what_the_whole_writer_writes(version: int, offset: int, log_append_time_ms: int) -> None:
     form = Sent(version).form
     assert form is not None
-    numbers = {"base_offset": offset, "log_append_time_ms": log_append_time_ms, "log_start_offset": offset // 2}
-    body = write_response([(form.topic, [ProduceAnswer(3, **numbers)])], version)
-    assert form.answer(-5, 3, **numbers) == framed(-5, body, flexible=version >= 9)
+    answer = ProduceAnswer(3, ErrorCode.NONE, offset, log_append_time_ms, offset // 2)
+    body = write_response([(form.topic, [answer])], version)
+    assert form.answer(-5, 3, offset, log_append_time_ms, offset // 2) == framed(-5, body, flexible=version >= 9)

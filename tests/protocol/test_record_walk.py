@@ -71,9 +71,10 @@ def test_records_of_one_size_are_stepped_over_together_to_the_same_place(
         for number in range(length):
             builder.append(1_000_000 + deltas[number % len(deltas)], None, bytes(size_bytes))
     data, count = bytes(builder.build())[RECORD_BATCH_OVERHEAD:], builder.record_count
-    assert walk_records(data, 0, count) == followed_one_by_one(data, 0, count)
-    with pytest.raises(IndexError):
-        walk_records(data, 0, count + 1)
+    for seen in (data, memoryview(data)):
+        assert walk_records(seen, 0, count) == followed_one_by_one(data, 0, count)
+        with pytest.raises(IndexError):
+            walk_records(seen, 0, count + 1)
 
 
 @settings(deadline=None)
@@ -91,4 +92,4 @@ def test_a_mutated_run_is_followed_as_one_by_one(length: int, size_bytes: int, d
     except (IndexError, MalformedMessage):
         return
     if expected[0] == len(records):  # what else there may be is refused whatever the walk says
-        assert walk_records(records, 0, length) == expected
+        assert walk_records(records, 0, length) == walk_records(memoryview(records), 0, length) == expected

@@ -37,8 +37,10 @@ def fill(segment: Segment, counts: list[int], *, interval_bytes: int = 150, rece
         bases.append(header.base_offset)
         segment.write(data)
         if recent:
-            segment.remember(header.base_offset)
-        segment.note_header(header, interval_bytes)
+            what = header.base_offset, header.last_offset, header.size_bytes, header.max_timestamp
+            segment.appended(*what, interval_bytes)
+        else:
+            segment.note_header(header, interval_bytes)
     return bases
 
 
@@ -107,7 +109,7 @@ def test_on_a_full_disk_index_entries_wait_in_memory(files: PowerCutFiles) -> No
 def test_an_empty_segment_never_rolls(files: PowerCutFiles) -> None:
     segment = new_segment(files)
     config = LogConfig(segment_bytes=10, segment_ms=0)
-    assert not segment.should_roll(1_000, max_timestamp=10**12, last_offset=2**40, now_ms=10**12, config=config)
+    assert not segment.should_roll(1_000, 10**12, 2**40, 10**12, config)
 
 
 def test_deleting_renames_every_file_and_removing_leaves_none(files: PowerCutFiles) -> None:

@@ -12,6 +12,7 @@ import pytest
 from ottla.broker.connection import Connection
 from ottla.broker.partition import Partition
 from ottla.protocol.apis import ApiKey
+from ottla.protocol.compression import Codec
 from ottla.protocol.frames import encode_frame
 from ottla.protocol.messages import Message, encode_request, encode_request_header
 from ottla.protocol.records import BatchBuilder, ControlType, EndTxnMarker
@@ -144,6 +145,112 @@ def test_a_reader_at_the_tail_gets_each_batch_as_it_comes(tmp_path: Path) -> Non
             partition.append(memoryview(batch(b"next-%d" % offset)), version=13, now_ms=1)
             assert b"next-%d" % offset in await reader.answer()
         assert not partition.waits
+
+    fetched(tmp_path, test)
+
+
+def numbered(value: bytes, sequence: int, *, epoch: int = 0) -> memoryview:
+    """A batch of a transaction."""
+    builder = BatchBuilder(producer_id=5, producer_epoch=epoch, base_sequence=sequence, is_transactional=True)
+    builder.append(1, None, value)
+    return memoryview(builder.build())
+
+
+def ended(partition: Partition, how: ControlType) -> None:
+    partition.end_transaction(TransactionEnd(5, 0, EndTxnMarker(how, 0), 1, 1), now_ms=1)
+
+
+def append(partition: Partition, *values: bytes) -> None:
+    for value in values:
+        partition.append(memoryview(batch(value)), version=13, now_ms=1)
+
+
+async def delete_topic(ask: Asker, topic: UUID) -> None:
+    await ask(ApiKey.DELETE_TOPICS, 6, topics=[Message(topic_id=topic, name=None)], timeout_ms=10_000)
+
+
+def append_folded(partition: Partition) -> None:
+    builder = BatchBuilder(codec=Codec.GZIP)
+    builder.append(1, None, b"folded" * 50)
+    partition.append(memoryview(builder.build()), version=13, now_ms=1)
+
+
+async def delete_records(partition: Partition) -> None:
+    append(partition, b"gone", b"stays")
+    await partition.delete_before(partition.high_watermark - 1)
+
+
+async def empty_the_log(partition: Partition) -> None:
+    await partition.delete_before(partition.high_watermark)
+
+
+WHILE_THEY_WAIT: dict[str, Callable[[Asker, UUID, Partition], Awaitable[None] | None]] = {
+    "one small batch": lambda ask, topic, partition: append(partition, b"next"),
+    "two batches": lambda ask, topic, partition: append(partition, b"next", b"and the next"),
+    "a batch too large to keep": lambda ask, topic, partition: append(partition, bytes(20_000)),
+    "more than its limit": lambda ask, topic, partition: append(partition, bytes(700_000), bytes(700_000)),
+    "a compressed batch": lambda ask, topic, partition: append_folded(partition),
+    "a transaction begins": lambda ask, topic, partition: partition.append(numbered(b"open", 0), version=9, now_ms=1),
+    "a transaction is committed": lambda ask, topic, partition: (
+        partition.append(numbered(b"in", 0), version=9, now_ms=1),
+        ended(partition, ControlType.COMMIT),
+    ),
+    "a transaction is aborted, and more comes": lambda ask, topic, partition: (
+        partition.append(numbered(b"out", 0), version=9, now_ms=1),
+        ended(partition, ControlType.ABORT),
+        append(partition, b"next"),
+    ),
+    "records are deleted": lambda ask, topic, partition: delete_records(partition),
+    "all records are deleted": lambda ask, topic, partition: empty_the_log(partition),
+    "the topic is deleted": lambda ask, topic, partition: delete_topic(ask, topic),
+    "the leader's epoch ends": lambda ask, topic, partition: (
+        setattr(partition, "leader_epoch", 7) or append(partition, b"n")
+    ),
+    "nothing": lambda ask, topic, partition: None,
+}
+
+
+@pytest.mark.parametrize("in_session", [False, True])
+@pytest.mark.parametrize("isolation_level", [0, 1])
+def test_a_reader_that_waits_is_told_the_same_whichever_way_it_came(
+    tmp_path: Path, isolation_level: int, in_session: bool
+) -> None:
+    async def test_one(ask: Asker, what: str) -> None:
+        made = await ask.create(f"topic-{list(WHILE_THEY_WAIT).index(what)}")
+        topic, partition = made.topic_id, ask.broker.partitions.find(made.topic_id, 0)
+        assert partition is not None
+        append(partition, b"1", b"2")
+        how = {
+            "max_wait_ms": 60_000 if what != "nothing" else 40,
+            "isolation_level": isolation_level,
+            "leader_epoch": 0,
+        }
+        readers = {"known": Reader(ask, 18), "new": Reader(ask, 18)}
+        sessions = {}
+        for name, reader in readers.items():
+            first = await reader.asks((topic, 0, 0), **how, session_epoch=0 if in_session else -1)
+            sessions[name] = int.from_bytes(first[15:19], "big")
+            if in_session:  # a lane is for a session's second request and the later ones
+                await reader.asks((topic, 0, 1), **how, session_id=sessions[name], session_epoch=1)
+        readers["new"].connection.lanes = ()
+        for name, reader in readers.items():
+            session = {"session_id": sessions[name], "session_epoch": 2 if in_session else -1}
+            reader.send((topic, 0, 2), **how, **session)
+            assert reader.transport.take() == b"", "there is nothing yet"
+        happened = WHILE_THEY_WAIT[what](ask, topic, partition)
+        if isinstance(happened, Awaitable):
+            await happened
+        if isolation_level and what == "a transaction begins":
+            ended(partition, ControlType.COMMIT)  # or they would wait for the end of their time
+        answers = {name: bytearray(await reader.answer()) for name, reader in readers.items()}
+        for answer in answers.values():
+            answer[15:19] = bytes(4)  # the id of a session is the reader's own
+        assert answers["known"] == answers["new"], what
+        assert not partition.waits
+
+    async def test(ask: Asker, topic: UUID, partition: Partition) -> None:
+        for what in WHILE_THEY_WAIT:
+            await test_one(ask, what)
 
     fetched(tmp_path, test)
 

@@ -186,7 +186,7 @@ def test_a_reader_that_waits_is_woken_by_a_write() -> None:
         woken: list[int] = []
 
         class Wait:
-            def appended(self, size_bytes: int, decided_bytes: int) -> None:
+            def appended(self, size_bytes: int, decided_bytes: int, batch: memoryview | None) -> None:
                 woken.append(size_bytes)
 
         partition.waits.add(Wait())  # type: ignore[arg-type]
