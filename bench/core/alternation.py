@@ -8,7 +8,7 @@ its own time, however short the rounds are, comes last.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from functools import partial
@@ -77,7 +77,14 @@ def measure(
     """One case: every broker warmed up, then every broker in turn, as often as the plan says; once, when time is over."""
     result = Result(scenario, case.name, case.durability, case.metrics, case.aims)
     with ExitStack() as stack:
-        rounds = _opened(stack, case, brokers, plan, result, tell)
+        openings = _openings(case, brokers, plan)
+        try:
+            stack.enter_context(case.state())
+        except NotMeasured as reason:
+            result.skipped = dict.fromkeys(openings, str(reason))
+            tell(f"  {case.name} ({case.durability}): it is not measured, {reason}")
+            return result
+        rounds = _opened(stack, case, openings, result, tell)
         for run in range(_runs(case, plan)):
             if run and deadline is not None and time.monotonic() > deadline:
                 tell(f"  {case.name}: the time is over after {run} alternations")
@@ -93,11 +100,11 @@ def measure(
 
 
 def _opened(
-    stack: ExitStack, case: Case, brokers: Sequence[Broker], plan: Plan, result: Result, tell: Tell
+    stack: ExitStack, case: Case, openings: Mapping[str, Opening], result: Result, tell: Tell
 ) -> dict[str, Round]:
     """The rounds by what they measure, each warmed up."""
     rounds: dict[str, Round] = {}
-    for name, opening in _openings(case, brokers, plan).items():
+    for name, opening in openings.items():
         try:
             play = stack.enter_context(opening())
             if case.warms_up:

@@ -11,7 +11,7 @@ of the least that a process in Python can do, see `core/floor`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -69,6 +69,8 @@ Round = Callable[[], Sample]
 Open = Callable[["Broker", Plan], AbstractContextManager[Round]]
 OpenFloor = Callable[[Path, Plan], AbstractContextManager[Round]]
 """Of a directory on the brokers' disk, and the plan."""
+State = Callable[[], AbstractContextManager[None]]
+"""Puts the machine into a state and takes it out again; NotMeasured where that cannot be done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,8 @@ class Case:
     `open` does, once for each broker.
 
     `aims` are bounds on the ratio Ottla / Kafka, by metric name. `runs` caps the rounds of what takes long and hardly
-    varies; without `warms_up` the first round counts. `floor` opens what is measured beside the brokers.
+    varies; without `warms_up` the first round counts. `floor` opens what is measured beside the brokers. `state` is the
+    machine's while all of them are measured.
     """
 
     name: str
@@ -92,6 +95,7 @@ class Case:
     ours_only: bool = False
     warms_up: bool = True
     floor: OpenFloor | None = None
+    state: State = nullcontext
 
     def measured(self, broker_count: int) -> int:
         """How many things take turns, of so many brokers."""
