@@ -1,8 +1,8 @@
 """The same work for each broker in turn, A B A B, so that what disturbs the machine disturbs all of them.
 
-The first round of each case and broker warms up (caches, connections, a JVM's compiler) and is discarded.  With a budget
-of minutes the length of a round is chosen anew before every scenario, from the time and the work that are left; what takes
-its own time, however short the rounds are, comes last.
+The first round of each case and broker warms up (caches, connections, a JVM's compiler) and is discarded, except in a quick
+run, whose figures nobody keeps.  With a budget of minutes the length of a round is chosen anew before every scenario, from
+the time and the work that are left; what takes its own time, however short the rounds are, comes last.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def seconds_that_fit(scenarios: Sequence[Scenario], broker_count: int, plan: Pla
     for scenario in scenarios:
         for case in scenario.cases(plan):
             measured = case.measured(broker_count)
-            rounds = (_runs(case, plan) + case.warms_up) * measured
+            rounds = (_runs(case, plan) + _warms_up(case, plan)) * measured
             fixed_s += rounds * case.fixed_s + measured * case.setup_s
             weight += rounds * case.weight
     return min(LONGEST_S, max(SHORTEST_S, (left_s - fixed_s) / weight)) if weight else plan.seconds
@@ -84,7 +84,7 @@ def measure(
             result.skipped = dict.fromkeys(openings, str(reason))
             tell(f"  {case.name} ({case.durability}): it is not measured, {reason}")
             return result
-        rounds = _opened(stack, case, openings, result, tell)
+        rounds = _opened(stack, case, plan, openings, result, tell)
         for run in range(_runs(case, plan)):
             if run and deadline is not None and time.monotonic() > deadline:
                 tell(f"  {case.name}: the time is over after {run} alternations")
@@ -100,14 +100,14 @@ def measure(
 
 
 def _opened(
-    stack: ExitStack, case: Case, openings: Mapping[str, Opening], result: Result, tell: Tell
+    stack: ExitStack, case: Case, plan: Plan, openings: Mapping[str, Opening], result: Result, tell: Tell
 ) -> dict[str, Round]:
     """The rounds by what they measure, each warmed up."""
     rounds: dict[str, Round] = {}
     for name, opening in openings.items():
         try:
             play = stack.enter_context(opening())
-            if case.warms_up:
+            if _warms_up(case, plan):
                 play()
         except Exception as error:  # noqa: BLE001 - as in `measure`
             _skip(result, name, error, tell)
@@ -129,6 +129,10 @@ def _skip(result: Result, name: str, error: Exception, tell: Tell) -> None:
     reason = str(error) if isinstance(error, NotMeasured) else f"it failed: {error!r}"
     result.skipped[name] = reason
     tell(f"  {result.case}: {name} is not measured, {reason}")
+
+
+def _warms_up(case: Case, plan: Plan) -> bool:
+    return case.warms_up and not plan.quick
 
 
 def _runs(case: Case, plan: Plan) -> int:
