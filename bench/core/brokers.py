@@ -157,7 +157,9 @@ def running(brokers: list[Broker]) -> Iterator[None]:
 __all__ = (
     "KAFKA",
     "OTTLA",
+    "SETTINGS",
     "Broker",
+    "BrokerProcess",
     "Process",
     "apache_kafka",
     "at_address",

@@ -1,7 +1,8 @@
 """The one table: a row for each case and metric, a column for each broker, the ratio to the first peer, and the aim.
 
-Where a floor was measured it has a column, too; an aim that lies below it in that run is not called missed.  A metric's own aim
-is for the figure itself, against every broker, and such a figure is not divided by the peer's.
+Where a floor was measured it has a column, too; an aim that lies beyond it in that run is not called missed, unless Ottla was
+better than the floor, which then is none.  A metric's own aim is for the figure itself, against every broker, and such a
+figure is not divided by the peer's.
 """
 
 from __future__ import annotations
@@ -82,8 +83,10 @@ def _aim(result: Result, metric: Metric, peer: str | None) -> str:
         return _aim_text(aim, metric)
     if meets(found.median, aim, metric):
         return f"{_aim_text(aim, metric)} met"
-    below = is_below_floor(aim, theirs, _values(result, FLOOR, metric), metric)
-    return f"{_aim_text(aim, metric)} {'below the floor' if below else 'missed'}"
+    floor = _values(result, FLOOR, metric)
+    if floor and is_beyond(aim, theirs, floor, metric) and not is_better(_values(result, OTTLA, metric), floor, metric):
+        return f"{_aim_text(aim, metric)} {'below' if metric.better is Better.LESS else 'beyond'} the floor"
+    return f"{_aim_text(aim, metric)} missed"
 
 
 def _own_aim(result: Result, metric: Metric, brokers: Sequence[str]) -> str:
@@ -103,12 +106,15 @@ def _values(result: Result, name: str, metric: Metric) -> list[float]:
     return result.values.get(name, {}).get(metric.name, [])
 
 
-def is_below_floor(aim: float, theirs: Sequence[float], floor: Sequence[float], metric: Metric) -> bool:
+def is_beyond(aim: float, theirs: Sequence[float], floor: Sequence[float], metric: Metric) -> bool:
     """Whether so many times the peer's figure is better than what was measured where no broker answers at all."""
-    if not theirs or not floor:
-        return False
-    wanted, least = Spread.of(theirs).median * aim, Spread.of(floor).median
-    return wanted != least and meets(wanted, least, metric)
+    return is_better([each * aim for each in theirs], floor, metric)
+
+
+def is_better(these: Sequence[float], those: Sequence[float], metric: Metric) -> bool:
+    """Whether the one median is, and not as good."""
+    mine, other = Spread.of(these).median, Spread.of(those).median
+    return mine != other and meets(mine, other, metric)
 
 
 def _aim_text(aim: float, metric: Metric) -> str:

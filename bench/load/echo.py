@@ -25,10 +25,10 @@ Answer = Callable[[], None]
 
 
 class Kept:
-    """The file; `append` answers when the bytes are in it, and on the disk if they are to be."""
+    """The file: `write` puts bytes behind what is in it, `then` answers, when they are on the disk if they are to be."""
 
     def __init__(self, path: str, loop: asyncio.AbstractEventLoop, *, synced: bool) -> None:
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         self._end = 0
         self._loop = loop
         self._waiting: SimpleQueue[Answer] | None = None
@@ -36,19 +36,36 @@ class Kept:
             self._waiting = SimpleQueue()
             threading.Thread(target=self._sync, args=(self._waiting,), daemon=True).start()
 
-    def append(self, request: memoryview, answer: Answer) -> None:
-        self._end += os.pwrite(self._file, request, self._end)
+    def write(self, data: memoryview) -> int:
+        """Where they lie."""
+        position = self._end
+        self._end += os.pwrite(self._file, data, position)
+        return position
+
+    def then(self, answer: Answer) -> None:
         if self._waiting is None:
             answer()
         else:
             self._waiting.put(answer)
 
+    def read(self, position: int, most_bytes: int) -> bytes:
+        """What lies there."""
+        return os.pread(self._file, most_bytes, position)
+
     def _sync(self, waiting: SimpleQueue[Answer]) -> None:
+        """One sync for all that wait for one."""
         sync = getattr(os, "fdatasync", os.fsync)  # macOS has but fsync
         while True:
-            answer = waiting.get()
+            answers = [waiting.get()]
+            while not waiting.empty():
+                answers.append(waiting.get())
             sync(self._file)
-            self._loop.call_soon_threadsafe(answer)
+            self._loop.call_soon_threadsafe(_answer_all, answers)
+
+
+def _answer_all(answers: list[Answer]) -> None:
+    for answer in answers:
+        answer()
 
 
 class Peer(asyncio.BufferedProtocol):
@@ -72,7 +89,8 @@ class Peer(asyncio.BufferedProtocol):
         self._have += nbytes
         if self._have >= self._request_bytes:
             self._have = 0
-            self._kept.append(self._buffer[: self._request_bytes], partial(self._transport.write, self._response))
+            self._kept.write(self._buffer[: self._request_bytes])
+            self._kept.then(partial(self._transport.write, self._response))
 
 
 async def serve(request_bytes: int, response_bytes: int, path: str, *, synced: bool) -> None:

@@ -1,11 +1,13 @@
-"""Scenario 4: from producer to consumer at a steady rate; the slow one with processors kept awake, too."""
+"""Scenario 4: from producer to consumer at a steady rate; the slow one beside the floor, and also with processors awake."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 
+from ..core import floor
 from ..core.awake import and_awake
 from ..core.brokers import Broker
 from ..core.model import Case, Plan, Round, Sample
@@ -35,6 +37,7 @@ def _case(rate: int, acks: str) -> Case:
         AIMS if rate == SLOW else {},
         weight=2,
         fixed_s=1.5,
+        floor=partial(_floor, rate=rate, acks=acks) if rate == SLOW else None,
     )
 
 
@@ -42,6 +45,15 @@ def _case(rate: int, acks: str) -> Case:
 def _open(broker: Broker, plan: Plan, *, rate: int, acks: str) -> Iterator[Round]:
     with broker.topic() as (topic, _):
         yield lambda: _round(broker, plan, topic, rate, acks)
+
+
+@contextmanager
+def _floor(directory: Path, plan: Plan, *, rate: int, acks: str) -> Iterator[Round]:
+    with (
+        floor.relaying(directory, synced=acks == "all") as relay,
+        _open(relay, plan, rate=rate, acks=acks) as play,
+    ):
+        yield play
 
 
 def _round(broker: Broker, plan: Plan, topic: str, rate: int, acks: str) -> Sample:

@@ -1,15 +1,21 @@
-"""Scenario 1: bulk. librdkafka produces for a while to four partitions, then reads all of it back."""
+"""Scenario 1: bulk. librdkafka produces for a while to four partitions, then reads all of it back.
+
+Where there are aims the floor is produced to, as well; it is not read from.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
+from ..core import floor
 from ..core.brokers import Broker
 from ..core.model import Better, Case, Metric, Plan, Round, Sample
 from ..core.rounds import UNSYNCED_PEER, ProcessorTime, as_round, with_processor
-from ..load.librdkafka import consume, produce
+from ..load.librdkafka import Moved, consume, produce
 
 NAME = "produce-consume"
 TITLE = "bulk produce and consume, 4 partitions, librdkafka with its defaults"
@@ -24,38 +30,69 @@ METRICS = (PRODUCED, PRODUCE_CPU, CONSUMED, CONSUME_CPU)
 AIMS = {PRODUCED.name: 1.2, PRODUCE_CPU.name: 0.5, CONSUMED.name: 1.2}
 
 
+@dataclass(frozen=True, slots=True)
+class Records:
+    """What is produced."""
+
+    size_bytes: int
+    codec: str = "none"
+    mixed: bool = False
+
+    def __str__(self) -> str:
+        size = f"{self.size_bytes} B" if self.size_bytes < 1024 else f"{self.size_bytes // 1024} KB"
+        return f"50 to 150 B, {self.codec}" if self.mixed else f"{size}, {self.codec}"
+
+
 def cases(plan: Plan) -> Sequence[Case]:
-    sizes = [_case(100, "none"), _case(1024, "none"), _case(10 * 1024, "none")]
-    mixed = _case(100, "none", mixed=True)
-    codecs = [_case(1024, codec) for codec in ("gzip", "snappy", "lz4", "zstd")]
+    sizes = [_aimed_for(Records(100)), _aimed_for(Records(1024)), _case(Records(10 * 1024))]
+    mixed = _aimed_for(Records(100, mixed=True))
+    codecs = [_case(Records(1024, codec)) for codec in ("gzip", "snappy", "lz4", "zstd")]
     return [sizes[1], codecs[2]] if plan.quick else [sizes[0], mixed, *sizes[1:], *codecs]
 
 
-def _case(size_bytes: int, codec: str, *, mixed: bool = False) -> Case:
-    size = f"{size_bytes} B" if size_bytes < 1024 else f"{size_bytes // 1024} KB"
-    return Case(
-        f"50 to 150 B, {codec}" if mixed else f"{size}, {codec}",
-        UNSYNCED_PEER,
-        METRICS,
-        partial(_open, size_bytes=size_bytes, codec=codec, mixed=mixed),
-        AIMS if codec == "none" and size_bytes <= 1024 else {},
-        weight=1.8,
-        fixed_s=0.5,
-    )
+def _case(records: Records) -> Case:
+    return Case(str(records), UNSYNCED_PEER, METRICS, partial(_open, records=records), weight=1.8, fixed_s=0.5)
+
+
+def _aimed_for(records: Records) -> Case:
+    return replace(_case(records), aims=AIMS, floor=partial(_floor, records=records))
 
 
 @contextmanager
-def _open(broker: Broker, plan: Plan, *, size_bytes: int, codec: str, mixed: bool) -> Iterator[Round]:
-    with as_round(lambda: _round(broker, plan, size_bytes, codec, mixed)) as play:
+def _open(broker: Broker, plan: Plan, *, records: Records) -> Iterator[Round]:
+    with as_round(lambda: _round(broker, plan, records)) as play:
         yield play
 
 
-def _round(broker: Broker, plan: Plan, size_bytes: int, codec: str, mixed: bool) -> Sample:
+@contextmanager
+def _floor(directory: Path, plan: Plan, *, records: Records) -> Iterator[Round]:
+    """A relay for each round, for it keeps all that it was given."""
+
+    def play() -> Sample:
+        with floor.relaying(directory, synced=True) as relay, relay.topic(PARTITIONS) as (topic, _):
+            sent, values = _produce(relay, topic, plan, records)
+        return Sample(values, sent.failures)
+
+    yield play
+
+
+def _produce(broker: Broker, topic: str, plan: Plan, records: Records) -> tuple[Moved, dict[str, float]]:
+    spent = ProcessorTime(broker)
+    sent = produce(
+        broker.bootstrap,
+        topic,
+        size_bytes=records.size_bytes,
+        seconds=plan.seconds,
+        codec=records.codec,
+        mixed=records.mixed,
+    )
+    values = {PRODUCED.name: sent.per_second / 1000}
+    return sent, with_processor(values, spent.spent_s(), PRODUCE_CPU, 1e6 / max(1, sent.records))
+
+
+def _round(broker: Broker, plan: Plan, records: Records) -> Sample:
     with broker.topic(PARTITIONS) as (topic, _):
-        spent = ProcessorTime(broker)
-        sent = produce(broker.bootstrap, topic, size_bytes=size_bytes, seconds=plan.seconds, codec=codec, mixed=mixed)
-        values = {PRODUCED.name: sent.per_second / 1000}
-        values = with_processor(values, spent.spent_s(), PRODUCE_CPU, 1e6 / max(1, sent.records))
+        sent, values = _produce(broker, topic, plan, records)
         spent = ProcessorTime(broker)
         read = consume(broker.bootstrap, topic, partitions=PARTITIONS, records=sent.records)
         values[CONSUMED.name] = read.per_second / 1000

@@ -33,7 +33,7 @@ def test_a_quick_run_measures_every_case_of_the_scenarios_asked_for(tmp_path: Pa
         assert not any(result["failures"].values()), result
         assert set(result["values"]["Ottla"]) >= {metric["name"] for metric in result["metrics"]}
         assert result["durability"] in done.stdout
-        if result["scenario"] == "latency":
+        if result["scenario"] in ("latency", "end-to-end"):
             assert set(result["values"]["floor"]) == set(result["values"]["Ottla"])
     assert report["machine"]["cores"] >= 1
     assert bench("--from-json", str(file)).stdout == done.stdout

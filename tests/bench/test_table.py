@@ -91,6 +91,17 @@ def test_an_aim_above_the_floor_is_missed_or_met_as_ever() -> None:
     assert last_row(with_floor([0.18], [0.2], 0.1))[-1] == "<= 0.5 missed"
 
 
+def test_a_rate_that_nobody_reaches_with_this_client_is_beyond_the_floor() -> None:
+    made = result([400], [390], aim=1.2)
+    made.add(FLOOR, Sample({RATE.name: 410}))
+
+    assert last_row(made)[-1] == ">= 1.2 beyond the floor"
+
+
+def test_a_floor_that_was_undercut_is_none_and_the_aim_is_missed() -> None:
+    assert last_row(with_floor([0.11], [0.2], 0.12))[-1] == "<= 0.5 missed"
+
+
 def test_the_floor_has_a_column_where_one_was_measured_and_the_other_rows_leave_it_empty() -> None:
     rows = table([with_floor([1], [1], 1), result([1], [1])], ["Ottla", PEER]).splitlines()
 
