@@ -78,6 +78,7 @@ class SystemFiles(Files):
         self._lock = threading.Lock()
         self._opened: OrderedDict[_SystemFile, None] = OrderedDict()
         self._sync_descriptor = _choose_sync(self.capabilities)
+        self.length_costs_sync = self.capabilities.data_sync  # fdatasync leaves out what a file's end does not need
 
     @property
     def open_descriptors(self) -> int:
