@@ -87,6 +87,9 @@ class File(ABC):
 class Files(ABC):
     """Names in folders. Paths are plain text, as `os.path` makes them."""
 
+    length_costs_sync: bool = False
+    """Whether a sync takes longer where the file has grown, so that it pays to let files be longer than what is in them."""
+
     @abstractmethod
     def open(self, path: str) -> File:
         """A File for `path`. Touches nothing; the file is created by its first write or truncate."""

@@ -87,6 +87,7 @@ class SystemFiles(Files):
         self._opened: OrderedDict[_SystemFile, None] = OrderedDict()
         self._sync_descriptor = _choose_sync(self.capabilities)
         self.chunk_buffers = SpareBuffers(most=MOST_SPARES, largest_bytes=LARGEST_SPARE_BYTES)
+        self.length_costs_sync = self.capabilities.data_sync  # fdatasync leaves out what a file's end does not need
 
     @property
     def open_descriptors(self) -> int:
