@@ -92,7 +92,7 @@ class Outbox:
             self._transport.write(parts[0])
             parts.clear()
             return
-        joined: list[bytes | bytearray] = []
+        joined: list[bytes | bytearray | memoryview] = []
         joined_bytes = 0
         while parts and not self.is_paused and not self._reading:
             chunk = self._next_chunk()
@@ -110,11 +110,11 @@ class Outbox:
                 joined, joined_bytes = [], 0
         self._write(joined)
 
-    def _write(self, chunks: list[bytes | bytearray]) -> None:
+    def _write(self, chunks: list[bytes | bytearray | memoryview]) -> None:
         if chunks:
             self._transport.write(chunks[0] if len(chunks) == 1 else b"".join(chunks))
 
-    def _next_chunk(self) -> bytes | bytearray | None:
+    def _next_chunk(self) -> bytes | bytearray | memoryview | None:
         part = self._parts.popleft()
         if isinstance(part, bytes):
             return part

@@ -3,7 +3,7 @@
     get_buffer() ──► the socket fills it ──► received(n, take) ──► take(frame) for each that is whole
 
 Small answers are read many at a time into one scratch buffer and copied out as bytes.  Once the size of a frame is
-known that does not fit there, a buffer of that size is taken (`frame_memory`), and the socket fills it directly: a
+known that does not fit there, a buffer of that size is taken (`spare_buffers`), and the socket fills it directly: a
 megabyte of records is never copied.  A frame stays as it is for as long as anybody holds it, or a view of it.
 
 Pure: whoever owns the socket calls.  Bytes may come cut anywhere.
@@ -14,9 +14,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..protocol.frames import SIZE_BYTES, frame_size
-from .frame_memory import FrameMemory
+from ..protocol.spare_buffers import SpareBuffers
 
 SCRATCH_BYTES = 64 * 1024
+MOST_SPARES = 3
+"""The answer that the user reads, the one that waits behind it, and the one that is received."""
+LARGEST_SPARE_BYTES = 2 * 1024 * 1024
 
 Frame = bytes | memoryview
 """A whole answer behind its size; nobody writes to it any more."""
@@ -31,7 +34,7 @@ class FrameReceiver:
         self._view = memoryview(self._scratch)
         self._start = 0  # of what is not yet given, in the scratch buffer
         self._end = 0
-        self._memory = FrameMemory()
+        self._spares = SpareBuffers(most=MOST_SPARES, largest_bytes=LARGEST_SPARE_BYTES)
         self._large: memoryview | None = None
         self._filled = 0  # bytes of the large frame that are there
 
@@ -71,7 +74,7 @@ class FrameReceiver:
                 return
 
     def _begin_large(self, size: int, there: memoryview) -> None:
-        self._large = self._memory.take(size)
+        self._large = self._spares.take(size)
         self._large[: len(there)] = there
         self._filled = len(there)
         self._start = self._end = 0

@@ -72,6 +72,7 @@ class LogAppending:
             return
         new = Segment(parts.files, log.directory, log.log_end_offset, created_ms=now_ms)
         try:
+            old.trim()
             old.complete_indexes()
             parts.snapshots.write(log.producers, log.log_end_offset)
             new.create()
@@ -89,6 +90,7 @@ class LogAppending:
         try:
             if len(log.producers) or parts.snapshots.offsets:
                 parts.durability.names_changed |= parts.snapshots.write(log.producers, log.log_end_offset)
+            active.trim()
             if active.size_bytes:
                 active.complete_indexes()
         except OSError as error:
@@ -101,6 +103,7 @@ class LogAppending:
     def write(self, batches: Data) -> None:
         """Put them behind the active segment's. KafkaError: KAFKA_STORAGE_ERROR; then they are not there."""
         active = self._parts.segments.active
+        active.make_room(len(batches))
         try:
             active.write(batches)
         except OSError as error:

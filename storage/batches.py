@@ -164,6 +164,27 @@ def header_fault(data: bytes | bytearray, at: int, left_bytes: int, next_offset:
     return header, ""
 
 
+def is_room(read: ReadAt, position: int, end: int) -> bool:
+    """Whether there are only zeros from `position` to `end`: a file that was made longer than what is in it."""
+    return all(not chunk.rstrip(b"\0") for _, chunk in _chunks(read, position, end))
+
+
+def without_room(read: ReadAt, position: int, end: int) -> int:
+    """Where the zeros begin that reach to `end`; at `position` if there is nothing else."""
+    start_of_room = position
+    for start, chunk in _chunks(read, position, end):
+        kept = chunk.rstrip(b"\0")
+        if kept:
+            start_of_room = start + len(kept)
+    return start_of_room
+
+
+def _chunks(read: ReadAt, position: int, end: int) -> Iterator[tuple[int, bytes | bytearray]]:
+    while position < end and (chunk := _read_chunk(read, min(SCAN_CHUNK_BYTES, end - position), position)):
+        yield position, chunk
+        position += len(chunk)
+
+
 def _read_chunk(read: ReadAt, size_bytes: int, position: int) -> bytes | bytearray:
     data = read(size_bytes, position)
     if data is None:

@@ -21,7 +21,7 @@ from ..protocol.batch_header import BatchHeader
 from ..protocol.errors import MalformedMessage
 from ..protocol.record_reader import iter_records
 from ..protocol.values import dataclass
-from .batches import Fault, Located, header_fault, iter_checked
+from .batches import Fault, Located, header_fault, is_room, iter_checked
 from .files import File
 from .index import OffsetPosition, TimestampOffset
 
@@ -136,6 +136,11 @@ class _Batches:
             if not faults:
                 return
             fault = faults.pop()
+            if is_room(self._segment.log.read, fault.position, self._size_bytes):
+                if not self._segment.is_last:
+                    yield self._room(fault.position)
+                self._on_bytes(self._size_bytes - fault.position)
+                return
             broken = self._header_at(fault.position)
             yield self._finding(fault)
             if broken is None:
@@ -159,6 +164,11 @@ class _Batches:
         """The header of a batch that is whole but for its checksum."""
         head = self._segment.log.read(61, position)
         return header_fault(head, 0, self._size_bytes - position, self._result.next_offset)[0]
+
+    def _room(self, position: int) -> Finding:
+        # The last segment of a running broker, or of one that was killed, has such room behind its end.
+        what = "zeros to the end of the file, which was made longer for what would have come"
+        return Finding(self._segment.log.path, position, what, Severity.REPAIRABLE)
 
     def _finding(self, fault: Fault) -> Finding:
         # At the end of the last segment this is what an unsynced write leaves when the power goes.

@@ -18,7 +18,7 @@ from ..protocol.errors import MalformedMessage
 from ..protocol.records import BatchHeader, Record, crc_is_valid, iter_records
 from ..protocol.values import dataclass
 from . import checkpoint, clean_shutdown, meta_properties, partition_metadata, producer_snapshot
-from .batches import header_fault
+from .batches import header_fault, is_room
 from .checkpoint import CorruptCheckpoint
 from .files import File, Files
 from .index import OffsetIndex, TimeIndex
@@ -181,7 +181,8 @@ def _dump_batches(file: File, end: int, deep: bool, on_bytes: Progress) -> Itera
         head = file.read(61, position)
         header, reason = header_fault(head, 0, end - position, NO_OFFSET_BEFORE)
         if header is None:
-            yield Unreadable(position, reason)
+            if not is_room(file.read, position, end):
+                yield Unreadable(position, reason)
             return
         batch = file.read(header.size_bytes, position)
         valid = crc_is_valid(batch, 0, header)

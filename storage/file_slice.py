@@ -20,10 +20,10 @@ class FileSlice(NamedTuple):
     size_bytes: int
     base_offset: int  # of the first batch; at most the offset that was asked for
 
-    def read_now(self) -> bytes | bytearray | None:
-        """The bytes, or None when the disk would have to be waited for."""
+    def read_now(self) -> bytes | bytearray | memoryview | None:
+        """The bytes, or None when the disk would have to be waited for; on the loop's thread only."""
         try:
-            data = self.file.read_now(self.size_bytes, self.position)
+            data = self.file.read_chunk_now(self.size_bytes, self.position)
         except FileClosed as error:
             raise self._gone() from error
         if data is not None and len(data) != self.size_bytes:

@@ -59,6 +59,10 @@ class File(ABC):
     def read_now(self, size_bytes: int, position: int) -> bytes | bytearray | None:
         """As `read`, but None when the disk would have to be waited for (and the system can tell)."""
 
+    def read_chunk_now(self, size_bytes: int, position: int) -> bytes | bytearray | memoryview | None:
+        """As `read_now`, of what is passed on and let go: its memory may be used again by the same thread's next chunk."""
+        return self.read_now(size_bytes, position)
+
     @abstractmethod
     def size(self) -> int:
         """Length in bytes; 0 when the file does not exist."""
@@ -82,6 +86,9 @@ class File(ABC):
 
 class Files(ABC):
     """Names in folders. Paths are plain text, as `os.path` makes them."""
+
+    length_costs_sync: bool = False
+    """Whether a sync takes longer where the file has grown, so that it pays to let files be longer than what is in them."""
 
     @abstractmethod
     def open(self, path: str) -> File:

@@ -284,6 +284,7 @@ class Log:
             appending.roll_if_due(size_bytes, max_timestamp, last_offset, now_ms)
             active = parts.segments.active
         PLACE.pack_into(batch, 0, base_offset, header[LENGTH], leader_epoch)
+        active.make_room(size_bytes)
         try:
             active.log.write(batch, active.end[1])  # as `Segment.write`
         except OSError as error:

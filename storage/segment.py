@@ -9,6 +9,11 @@ A segment writes what it is given (`write`, one system call) and, when that work
 counters, index entries, the recent batches. The two are apart so that a failed write leaves the segment as
 it was.
 
+The file of an active segment may be longer than `size_bytes`: behind its end are zeros, made at once for many small
+appends (`lengthen`), for a sync that must note a new length costs half as much again as one that need not. No
+reader is led there; the room is given back when the segment ends (`trim`), and what a crash leaves of it is known
+by its zeros (`tail`).
+
 Finding an offset costs a bisection in memory near the tail (`recent`), else a lookup in the index and a
 walk over about one index interval. The walk checks what the index said: where it does not lead to the batch
 it names, the index lies (`index_lies`), the walk begins at the front of the file instead, and the log's
@@ -42,6 +47,10 @@ __all__ = ("FileSlice", "Segment")
 MAX_RELATIVE_OFFSET = 2**31 - 1
 NO_TIMESTAMP = -1
 NO_OFFSET = -1
+SMALL_APPEND_BYTES = 64 * 1024
+"""Larger appends take so long that a new length is no matter."""
+LEAST_AHEAD_BYTES, MOST_AHEAD_BYTES = 16 * 1024, 1024 * 1024
+"""How much longer a file is made: as much again as there is, within these bounds."""
 FILES_OF_A_SEGMENT = (Kind.OFFSET_INDEX, Kind.TIME_INDEX, Kind.TXN_INDEX, Kind.LOG)  # the log last
 
 
@@ -65,6 +74,7 @@ class Segment:
         "_files",
         "_first_timestamp",
         "_largest",
+        "_length",
         "_limits",
         "_mark",
         "_txn_index",
@@ -110,6 +120,7 @@ class Segment:
         self._first_timestamp: int | None = None
         self._limits: _RollLimits | None = None  # forgotten with whatever it was taken from
         self._largest: TimestampOffset | None = None
+        self._length = 0  # of the file, where it was made longer
 
     def __repr__(self) -> str:
         return f"<Segment {self.log.path} to {self.next_offset}, {self.size_bytes} bytes>"
@@ -174,9 +185,40 @@ class Segment:
         """Write batches behind the last one. Nothing else changes; after an OSError call `undo_write`."""
         self.log.write(data, self.end[1])
 
+    def make_room(self, added_bytes: int) -> None:
+        """Before a write that many more may follow: have the file long enough for it, if that helps its syncs."""
+        end = self.end[1] + added_bytes
+        if end > self._length:
+            self._lengthen(end, added_bytes)
+
+    def _lengthen(self, end: int, added_bytes: int) -> None:
+        self._length = end
+        if added_bytes > SMALL_APPEND_BYTES or not self._files.length_costs_sync:
+            return
+        length = end + min(max(end, LEAST_AHEAD_BYTES), MOST_AHEAD_BYTES)
+        try:
+            self.log.truncate(length)
+        except OSError:
+            return  # it is not needed: what is wrong with the disk, the write is told
+        self._length = length
+
+    def found_room(self, length: int) -> None:
+        """The file was found to be so long, with zeros behind the end."""
+        self._length = length
+
+    def trim(self) -> None:
+        """Give the room behind the end back: nothing more will be written. OSError."""
+        if self._length > self.end[1]:
+            self.unsynced = True
+            self._cut(self.end[1])
+
     def undo_write(self) -> None:
         """Cut off what a failed write may have left."""
-        self.log.truncate(self.size_bytes)
+        self._cut(self.end[1])
+
+    def _cut(self, size_bytes: int) -> None:
+        self.log.truncate(size_bytes)
+        self._length = size_bytes
 
     def appended(
         self, base_offset: int, last_offset: int, size_bytes: int, max_timestamp: int, interval_bytes: int
@@ -432,7 +474,7 @@ class Segment:
         self.offset_index.truncate(place.base_offset)
         self.time_index.truncate(place.base_offset)
         self.txn_index.truncate(place.base_offset)
-        self.log.truncate(place.position)
+        self._cut(place.position)
         self.end = (place.base_offset, place.position)
         self._bytes_since_index, self._limits = 0, None
         if not place.position:

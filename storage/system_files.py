@@ -18,7 +18,9 @@ import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from typing import TypeVar
 
+from ..protocol.spare_buffers import SpareBuffers
 from ..protocol.values import dataclass
 from .file_lock import FileLock, SystemFileLock
 from .files import Data, File, FileClosed, Files
@@ -28,6 +30,12 @@ DEFAULT_MAX_DESCRIPTORS = 1000
 DESCRIPTOR_SHARE = 0.5
 # How many of the oldest are looked at for a synced one before the oldest is closed whatever it is.
 EVICTION_LOOKAHEAD = 32
+# Chunks on their way to readers are read into buffers that are used again, those of one large answer.
+SMALLEST_SPARE_BYTES = 128 * 1024  # below that the allocator keeps memory by itself
+LARGEST_SPARE_BYTES = 256 * 1024
+MOST_SPARES = 4
+
+Chunk = TypeVar("Chunk", bytearray, memoryview)
 
 _WOULD_WAIT = {errno.EAGAIN, errno.EWOULDBLOCK}
 _OPEN_FLAGS = os.O_RDWR | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -78,6 +86,8 @@ class SystemFiles(Files):
         self._lock = threading.Lock()
         self._opened: OrderedDict[_SystemFile, None] = OrderedDict()
         self._sync_descriptor = _choose_sync(self.capabilities)
+        self.chunk_buffers = SpareBuffers(most=MOST_SPARES, largest_bytes=LARGEST_SPARE_BYTES)
+        self.length_costs_sync = self.capabilities.data_sync  # fdatasync leaves out what a file's end does not need
 
     @property
     def open_descriptors(self) -> int:
@@ -294,12 +304,21 @@ class _PositionedFile(_SystemFile):
             return self.read(size_bytes, position)
         fd = self._files._take(self)
         try:
-            return self._read_cached(fd, size_bytes, position)
+            return self._read_cached(fd, bytearray(size_bytes), position)
         finally:
             self._files._give_back(self)
 
-    def _read_cached(self, fd: int, size_bytes: int, position: int) -> bytes | bytearray | None:
-        buffer = bytearray(size_bytes)
+    def read_chunk_now(self, size_bytes: int, position: int) -> bytes | bytearray | memoryview | None:
+        if size_bytes < SMALLEST_SPARE_BYTES or not self._files.capabilities.no_wait:
+            return self.read_now(size_bytes, position)
+        fd = self._files._take(self)
+        try:
+            return self._read_cached(fd, self._files.chunk_buffers.take(size_bytes), position)
+        finally:
+            self._files._give_back(self)
+
+    def _read_cached(self, fd: int, buffer: Chunk, position: int) -> Chunk | bytes | None:
+        size_bytes = len(buffer)
         try:
             count = os.preadv(fd, [buffer], position, os.RWF_NOWAIT)
         except OSError as error:
@@ -312,8 +331,7 @@ class _PositionedFile(_SystemFile):
             return buffer
         if position + count < os.fstat(fd).st_size:
             return None  # the rest is cold
-        del buffer[count:]
-        return buffer
+        return buffer[:count]
 
 
 def _write_rest(fd: int, data: memoryview, written: int, position: int) -> None:

@@ -6,7 +6,9 @@ After a clean stop the last segment's end is looked up by its index, and nothing
                                      lies behind them (a failed append was cut off, and the cut was lost)
                                      goes, and indexes that are behind are built again
     from the recovery point on       every batch is proven (size, magic, CRC, offsets that grow); at the first
-                                     fault the log is cut, and what lies behind, later segments too, goes
+                                     fault the log is cut, and what lies behind, later segments too, goes;
+                                     zeros to the end of the file are none: it was made longer for what would
+                                     have come
 
 Scanning begins at an index entry in front of the recovery point where both indexes can be believed up to there, else
 at the front of the segment. The indexes grow again while it goes.
@@ -19,7 +21,7 @@ from collections.abc import Callable
 
 from ..protocol.batch_header import BatchHeader
 from ..protocol.values import dataclass, field
-from .batches import Fault, iter_checked, iter_headers
+from .batches import Fault, is_room, iter_checked, iter_headers, without_room
 from .checkpoint import EpochEntry
 from .config import NEVER, LogConfig
 from .files import Files
@@ -66,7 +68,18 @@ class TailCheck:
             return True
         if self._lacks_index(segment):
             self._rebuild(segment, ABSENT)
-        return segment.load_tail() == segment.size_bytes
+        whole_bytes, size_bytes = segment.load_tail(), segment.size_bytes
+        if whole_bytes is None or whole_bytes == size_bytes:
+            return whole_bytes is not None
+        return self._is_room(segment, whole_bytes, size_bytes)
+
+    def _is_room(self, segment: Segment, position: int, size_before: int) -> bool:
+        """Whether behind its batches, which end at `position`, the file has but room for more: then the segment ends there."""
+        if not is_room(segment.log.read, position, size_before):
+            return False
+        segment.end = (segment.next_offset, position)
+        segment.found_room(size_before)
+        return True
 
     def _build_absent_indexes(self) -> None:
         for segment in self.segments[:-1]:
@@ -129,7 +142,10 @@ class TailCheck:
             return
         fault = Fault(position, "it lies behind the end of a segment that was synced")
         size_before, segment.end = segment.size_bytes, (following, position)
-        self._cut(segment, size_before, fault)
+        if self._is_room(segment, position, size_before):
+            segment.trim()
+        else:
+            self._cut(segment, size_before, fault)
 
     def _prove_the_rest(self) -> None:
         for slot, segment in enumerate(self.segments):
@@ -158,7 +174,10 @@ class TailCheck:
             segment.log.read, position, size_before, next_offset=segment.next_offset, on_fault=faults.append
         ):
             self._take(segment, header)
+        if faults and self._is_room(segment, segment.size_bytes, size_before):
+            faults.clear()
         if following is not None:
+            segment.trim()
             segment.try_complete_indexes()  # those of the active segment grow on, and gather in memory
         segment.distrust_disk()
         if self.sync_failed:
@@ -207,7 +226,7 @@ class TailCheck:
 
     def _cut(self, segment: Segment, size_before: int, fault: Fault) -> None:
         follows = valid_data_follows(segment, fault.position, size_before)
-        size_bytes = size_before - fault.position
+        size_bytes = without_room(segment.log.read, fault.position, size_before) - fault.position
         dropped = DroppedBytes(segment.log.path, fault.position, size_bytes, fault.reason, follows)
         self.report.dropped.append(dropped)
         segment.log.truncate(segment.size_bytes)

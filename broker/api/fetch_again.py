@@ -84,7 +84,7 @@ class FetchLane:
         return [before, records, after] if data is None else [b"".join((before, data, after))]
 
 
-def _read_now(records: SizedRecords) -> bytes | bytearray | None:
+def _read_now(records: SizedRecords) -> bytes | bytearray | memoryview | None:
     """The bytes, if they are warm; what is wrong with reading them, whoever sends them will find."""
     assert isinstance(records, FileSlice)
     try:

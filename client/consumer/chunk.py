@@ -3,7 +3,7 @@
 The answers of a broker are not copied: each chunk is a view of the frame that the socket filled, so a frame stays in
 memory as long as one chunk of it does.  Memory is therefore counted by frames, in one `Budget`: a frame is entered
 with what it may be at most when its request is sent, corrected to what it is when it has come, and struck out when its
-last chunk has been handed out or dropped.  Buffers that a connection keeps for later answers (`frame_memory`, a few
+last chunk has been handed out or dropped.  Buffers that a connection keeps for later answers (`receiving`, a few
 megabytes at most) are not counted.
 
 Every broker has a share of the whole, a budget of its own within it: one whose partitions nobody reads, or whose answer is

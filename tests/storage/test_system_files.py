@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from ottla.storage.file_lock import LockHeld
 from ottla.storage.files import FileClosed, is_disk_full
-from ottla.storage.system_files import PORTABLE, Capabilities, SystemFiles
+from ottla.storage.system_files import LARGEST_SPARE_BYTES, PORTABLE, Capabilities, SystemFiles
 
 WAYS = {"this system's": None, "portable": PORTABLE}
 
@@ -33,6 +33,30 @@ def test_opening_touches_nothing_and_reading_creates_nothing(files: SystemFiles,
     with pytest.raises(FileNotFoundError):
         file.sync()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_chunk_stays_as_it_is_while_anybody_looks_at_it(files: SystemFiles, tmp_path: Path) -> None:
+    size_bytes = LARGEST_SPARE_BYTES
+    file = files.open(str(tmp_path / "a"))
+    for number in range(10):
+        file.write(bytes((number,)) * size_bytes, number * size_bytes)
+
+    chunks = [file.read_chunk_now(size_bytes, number * size_bytes) for number in range(10)]
+    kept = [memoryview(chunk or b"")[-10:] for chunk in chunks]
+    del chunks
+    later = file.read_chunk_now(size_bytes, 3)
+
+    assert [bytes(each) for each in kept] == [bytes((number,)) * 10 for number in range(10)]
+    assert later == bytes(size_bytes - 3) + b"\x01" * 3
+    file.close()
+
+
+def test_the_end_cuts_a_chunk_short(files: SystemFiles, tmp_path: Path) -> None:
+    file = files.open(str(tmp_path / "a"))
+    file.write(b"x" * LARGEST_SPARE_BYTES, 0)
+
+    assert file.read_chunk_now(LARGEST_SPARE_BYTES, 1) == b"x" * (LARGEST_SPARE_BYTES - 1)
+    file.close()
 
 
 def test_what_is_written_is_read_and_the_end_cuts_a_read_short(files: SystemFiles, tmp_path: Path) -> None:

@@ -36,6 +36,8 @@ class PowerLost(BaseException):
 class PowerCutFiles(Files):
     """A disk in memory. Paths are absolute with `/`; missing parents of a new folder are made."""
 
+    length_costs_sync = True
+
     def __init__(self, root: FolderNode | None = None) -> None:
         self._root = root or FolderNode()
         self._mutex = threading.RLock()
@@ -262,10 +264,11 @@ class PowerCutFile(File):
         with self._files._powered():
             node = self._take(create=True)
             data = bytes(data)
-            growth_bytes = max(0, position + len(data) - len(node.live))
+            growth_bytes = max(0, position + len(data) - node.written_end)
             missing_bytes = growth_bytes - self._files._take_room(growth_bytes)
             written = data[: max(0, len(data) - missing_bytes)]
             if written:
+                node.written_end = max(node.written_end, position + len(written))
                 node.change(Write(position, written))
                 self._files._count_change()
             if missing_bytes:
@@ -287,7 +290,8 @@ class PowerCutFile(File):
     def truncate(self, size_bytes: int) -> None:
         with self._files._powered():
             node = self._take(create=True)
-            self._files._give_room(len(node.live) - size_bytes)
+            self._files._give_room(node.written_end - size_bytes)
+            node.written_end = min(node.written_end, size_bytes)  # a file that is made longer takes no room yet
             node.change(Truncate(size_bytes))
             self._files._count_change()
 

@@ -108,6 +108,7 @@ class FileNode:
     live: bytearray = field(default_factory=bytearray)
     durable: bytearray = field(default_factory=bytearray)
     unsynced: list[Write | Truncate] = field(default_factory=list)
+    written_end: int = 0  # as far as there is anything but zeros that were never written
 
     def change(self, change: Write | Truncate) -> None:
         change.apply(self.live)
@@ -125,7 +126,7 @@ class FileNode:
 
     def survivor(self, randomness: Random) -> FileNode:
         content = self._after_power_loss(randomness)
-        return FileNode(live=bytearray(content), durable=content)
+        return FileNode(live=bytearray(content), durable=content, written_end=len(content))
 
     def _after_power_loss(self, randomness: Random) -> bytearray:
         written, content = bytearray(self.durable), bytearray(self.durable)

@@ -1,10 +1,13 @@
-"""Frames get memory that was used before, and never while anybody looks at it."""
+"""Memory that was used before is given out again, and never while anybody looks at it."""
 
 from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
-from ottla.client.frame_memory import GRAIN_BYTES, LARGEST_KEPT_BYTES, MOST_KEPT, FrameMemory
+from ottla.protocol.spare_buffers import GRAIN_BYTES, SpareBuffers
+
+MOST_KEPT = 3
+LARGEST_KEPT_BYTES = 2 * 1024 * 1024
 
 sizes = st.one_of(st.integers(1, 1000), st.integers(1, LARGEST_KEPT_BYTES + 2))
 how_it_is_held = st.sampled_from(("whole", "slice", "slice of a slice", "read-only", "cast", "not at all"))
@@ -24,7 +27,7 @@ def held(frame: memoryview, how: str) -> memoryview | None:
 
 @given(st.lists(st.tuples(sizes, how_it_is_held, st.integers(0, 3)), max_size=20))
 def test_what_anybody_still_looks_at_is_never_written_to(steps: list[tuple[int, str, int]]) -> None:
-    memory = FrameMemory()
+    memory = SpareBuffers(most=MOST_KEPT, largest_bytes=LARGEST_KEPT_BYTES)
     looked_at: list[tuple[int, memoryview]] = []
     for number, (size, how, how_many_are_let_go) in enumerate(steps, 1):
         frame = memory.take(size)
@@ -42,7 +45,7 @@ def test_what_anybody_still_looks_at_is_never_written_to(steps: list[tuple[int, 
 
 
 def test_the_next_frame_of_about_the_same_size_lies_where_one_lay_that_is_gone() -> None:
-    memory = FrameMemory()
+    memory = SpareBuffers(most=MOST_KEPT, largest_bytes=LARGEST_KEPT_BYTES)
     first, second = memory.take(10 * GRAIN_BYTES + 1), memory.take(10 * GRAIN_BYTES + 1)
     place, chunk = id(first.obj), second[100:200]
 
@@ -54,7 +57,7 @@ def test_the_next_frame_of_about_the_same_size_lies_where_one_lay_that_is_gone()
 
 
 def test_a_frame_that_is_kept_for_ever_is_not_in_the_way_of_later_ones() -> None:
-    memory = FrameMemory()
+    memory = SpareBuffers(most=MOST_KEPT, largest_bytes=LARGEST_KEPT_BYTES)
     kept_for_ever = [memory.take(GRAIN_BYTES) for _ in range(MOST_KEPT)]
     place = id(memory.take(GRAIN_BYTES).obj)
 
@@ -63,7 +66,7 @@ def test_a_frame_that_is_kept_for_ever_is_not_in_the_way_of_later_ones() -> None
 
 
 def test_larger_frames_take_the_place_of_smaller_ones() -> None:
-    memory = FrameMemory()
+    memory = SpareBuffers(most=MOST_KEPT, largest_bytes=LARGEST_KEPT_BYTES)
     for size in (1, 2, 3, 4, 3, 1):
         memory.take(size * GRAIN_BYTES)
 
@@ -71,7 +74,7 @@ def test_larger_frames_take_the_place_of_smaller_ones() -> None:
 
 
 def test_a_very_large_frame_is_not_kept() -> None:
-    memory = FrameMemory()
+    memory = SpareBuffers(most=MOST_KEPT, largest_bytes=LARGEST_KEPT_BYTES)
 
     assert len(memory.take(LARGEST_KEPT_BYTES + 1)) == LARGEST_KEPT_BYTES + 1
     assert memory.kept_bytes == 0
