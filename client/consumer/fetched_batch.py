@@ -28,9 +28,8 @@ from ..errors import ClientError
 from .record import ConsumerRecord, K, RecordHeaders, V
 
 Deserializer = Callable[[bytes], Any]
-_make_record: Callable[..., ConsumerRecord[Any, Any]] = (
-    tuple.__new__
-)  # what `_make` does, without a step through Python
+# What `_make` does, without a step through Python.
+_make_record: Callable[..., ConsumerRecord[Any, Any]] = tuple.__new__
 MAX_DECOMPRESSED_BYTES = 1024 * 1024 * 1024
 
 
