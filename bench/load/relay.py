@@ -263,7 +263,10 @@ def main() -> None:
     directory, how = sys.argv[1:]
     listening = socket.create_server(("127.0.0.1", 0))
     print(listening.getsockname()[1], flush=True)
-    behind = address_of(sys.stdin.readline().strip())
+    told = sys.stdin.readline()
+    if not told:
+        return
+    behind = address_of(told.strip())
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(serve(listening, behind, Path(directory), synced=how == "synced"))
 

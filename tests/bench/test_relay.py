@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import sys
 from pathlib import Path
 
@@ -77,6 +78,15 @@ def test_an_answer_for_synced_records_comes_after_them_in_order(tmp_path: Path) 
         return answered
 
     assert asyncio.run(use()) == list(range(20))
+
+
+@pytest.mark.parametrize("told", ["", "127.0.0.1:1\n"])
+def test_it_ends_with_its_standard_input(tmp_path: Path, told: str) -> None:
+    command = [sys.executable, "-m", floor.RELAY, str(tmp_path), "written"]
+    done = subprocess.run(command, input=told, capture_output=True, text=True, cwd=floor.ROOT, timeout=60, check=False)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert int(done.stdout) > 0
 
 
 @pytest.mark.interop
