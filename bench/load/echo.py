@@ -20,6 +20,8 @@ from queue import SimpleQueue
 from typing import cast
 
 ANYTHING_BYTES = 1 << 16
+AHEAD_BYTES = 1 << 20
+"""The file is made longer by so much at a time, as the broker's is: a sync that need not note a new length takes less."""
 
 Answer = Callable[[], None]
 
@@ -29,7 +31,7 @@ class Kept:
 
     def __init__(self, path: str, loop: asyncio.AbstractEventLoop, *, synced: bool) -> None:
         self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        self._end = 0
+        self._end = self._length = 0
         self._loop = loop
         self._waiting: SimpleQueue[Answer] | None = None
         if synced:
@@ -39,6 +41,9 @@ class Kept:
     def write(self, data: memoryview) -> int:
         """Where they lie."""
         position = self._end
+        if position + len(data) > self._length:
+            self._length = position + len(data) + AHEAD_BYTES
+            os.ftruncate(self._file, self._length)
         self._end += os.pwrite(self._file, data, position)
         return position
 
@@ -50,7 +55,7 @@ class Kept:
 
     def read(self, position: int, most_bytes: int) -> bytes:
         """What lies there."""
-        return os.pread(self._file, most_bytes, position)
+        return os.pread(self._file, min(most_bytes, self._end - position), position)
 
     def _sync(self, waiting: SimpleQueue[Answer]) -> None:
         """One sync for all that wait for one."""
