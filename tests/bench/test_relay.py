@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 sys.path.append(str(Path(__file__).parent.parent.parent))  # `bench` is not part of the package
 
 from ottla.protocol.batch_header import crc_is_valid, iter_headers
-from ottla.storage.dump import DumpedBatch, dump_log
-from ottla.storage.system_files import SystemFiles
+from support.log_content import batches_in
 
 from bench.core import floor
 from bench.load import end_to_end, least_log, librdkafka, wire
@@ -104,19 +103,13 @@ def test_records_go_through_it_one_by_one_and_a_later_reader_begins_at_the_end(t
     assert list(tmp_path.iterdir()) == []
 
 
-def batches_of(log: Path) -> bytes:
-    """What is in the file, which is longer."""
-    dumped = [each for each in dump_log(str(log), SystemFiles()) if isinstance(each, DumpedBatch)]
-    return log.read_bytes()[: dumped[-1].position + dumped[-1].header.size_bytes]
-
-
 @pytest.mark.interop
 def test_what_is_produced_in_bulk_lies_in_the_partitions_files_record_after_record(tmp_path: Path) -> None:
     with floor.relaying(tmp_path, synced=True) as relay, relay.topic(PARTITIONS) as (topic, _):
         sent = librdkafka.produce(
             relay.bootstrap, topic, size_bytes=1024, seconds=60, max_records=10_000, partitions=PARTITIONS
         )
-        logs = [batches_of(tmp_path / floor.FILE / f"{index}.log") for index in range(PARTITIONS)]
+        logs = [batches_in(tmp_path / floor.FILE / f"{index}.log") for index in range(PARTITIONS)]
 
     assert (sent.records, sent.failures) == (10_000, 0)
     for log in logs:

@@ -14,6 +14,7 @@ from kafka.protocol.api_key import ApiKey
 from ottla.protocol.records import Codec, iter_headers
 from support.apache_kafka import ApacheKafka
 from support.broker import BrokerProcess
+from support.log_content import batches_in
 
 pytestmark = pytest.mark.interop
 
@@ -56,7 +57,7 @@ def test_a_topic_uses_the_codec_that_it_is_told_at_every_level(
 
 def stored_codecs(folder: Path) -> set[str]:
     """Of all batches of a partition."""
-    segments = [file.read_bytes() for file in folder.glob("*.log")]
+    segments = [batches_in(file) for file in folder.glob("*.log")]
     return {Codec(header.codec).name.lower() for segment in segments for _, header in iter_headers(segment)}
 
 

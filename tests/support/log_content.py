@@ -1,9 +1,19 @@
-"""Everything that a log has for a reader, fetched the way a consumer would."""
+"""What a log has: for a reader, fetched the way a consumer would; and in a file of it."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from ottla.protocol.records import iter_headers
+from ottla.storage.dump import DumpedBatch, dump_log
 from ottla.storage.log import Log
+from ottla.storage.system_files import SystemFiles
+
+
+def batches_in(file: Path) -> bytes:
+    """The batches of a segment's file, which is longer while it is appended to."""
+    dumped = [each for each in dump_log(str(file), SystemFiles()) if isinstance(each, DumpedBatch)]
+    return file.read_bytes()[: dumped[-1].position + dumped[-1].header.size_bytes] if dumped else b""
 
 
 def read_batches(log: Log, *, from_offset: int | None = None, max_bytes: int = 1 << 20) -> list[bytes]:

@@ -17,10 +17,9 @@ from confluent_kafka.admin import AdminClient
 from ottla.client.admin.values import TopicPartition
 from ottla.client.consumer.consumer import Consumer
 from ottla.protocol.errors import ErrorCode, KafkaError
-from ottla.storage.dump import DumpedBatch, dump_log
-from ottla.storage.system_files import SystemFiles
 from support.broker import BrokerProcess
 from support.consuming import DEADLINE_S, make_topic, run, take, texts, until, write
+from support.log_content import batches_in
 
 pytestmark = pytest.mark.crash
 
@@ -76,12 +75,6 @@ def write_one_by_one(broker: BrokerProcess, values: list[str]) -> None:
 
 def log_file(broker: BrokerProcess) -> Path:
     return broker.log_directory / "t-0" / f"{0:020}.log"
-
-
-def batch_bytes(broker: BrokerProcess) -> int:
-    """How much of the log's file is batches; while it is appended to, the file is longer."""
-    batches = [each for each in dump_log(str(log_file(broker)), SystemFiles()) if isinstance(each, DumpedBatch)]
-    return batches[-1].position + batches[-1].header.size_bytes
 
 
 def crash_and_lose(broker: BrokerProcess, size_bytes: int) -> None:
@@ -189,7 +182,7 @@ def test_a_reader_beyond_the_end_goes_on_where_the_histories_part(
 ) -> None:
     """With acks=1 an acknowledged record may be lost; what is written in its place is read (KIP-320)."""
     write_one_by_one(broker, texts("kept", 6))
-    kept_bytes = batch_bytes(broker)
+    kept_bytes = len(batches_in(log_file(broker)))
     write_one_by_one(broker, texts("lost", 4))
     again = texts("again", 9)
 
@@ -210,7 +203,7 @@ def test_a_reader_beyond_the_end_goes_on_where_the_histories_part(
 
 def test_without_a_strategy_the_user_is_told_what_was_lost(broker: BrokerProcess) -> None:
     write_one_by_one(broker, texts("kept", 2))
-    kept_bytes = batch_bytes(broker)
+    kept_bytes = len(batches_in(log_file(broker)))
     write_one_by_one(broker, texts("lost", 2))
 
     async def scenario() -> None:
@@ -233,7 +226,7 @@ def test_a_group_that_had_committed_beyond_the_end_goes_on_where_the_histories_p
     broker: BrokerProcess, kind: str
 ) -> None:
     write_one_by_one(broker, texts("kept", 3))
-    kept_bytes = batch_bytes(broker)
+    kept_bytes = len(batches_in(log_file(broker)))
     write_one_by_one(broker, texts("lost", 3))
 
     async def scenario() -> None:
