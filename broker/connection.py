@@ -259,8 +259,7 @@ class Connection(asyncio.BufferedProtocol):
         if len(self._replies) > 1:
             self._go_on_soon()
         elif self._has_nothing_else_to_do:
-            self._replies.clear()
-            self._outbox.send(reply.parts or [])
+            self._send_completed()
         else:
             self._flush_and_go_on()
 

@@ -56,14 +56,6 @@ class Outbox:
         """Queue the parts of one response; `pump` sends them."""
         self._parts.extend(parts)
 
-    def send(self, parts: list[Part]) -> None:
-        """As `add`, then `pump`."""
-        if len(parts) == 1 and self.is_ready and isinstance(parts[0], bytes):
-            self._transport.write(parts[0])
-        else:
-            self._parts.extend(parts)
-            self.pump()
-
     def add_bytes(self, response: bytes) -> None:
         """Queue a whole response."""
         self._parts.append(response)

@@ -99,9 +99,15 @@ class Partition:
             raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION, f"Cannot append to internal topic {self.topic}")
         appended = self.append_plain(batch, now_ms) if verification is None else None
         if appended is None:
-            batch = validate(batch, self.settings.rules, version=version, partition=self.name, now_ms=now_ms)
-            appended = self.append_own(batch, now_ms=now_ms, verification=verification)
+            appended = self.append_validated(batch, version=version, now_ms=now_ms, verification=verification)
         return appended
+
+    def append_validated(
+        self, batch: memoryview, *, version: int, now_ms: int, verification: Verification | None = None
+    ) -> Appended:
+        """As `append`, for what is not plain, of a topic that is not internal."""
+        batch = validate(batch, self.settings.rules, version=version, partition=self.name, now_ms=now_ms)
+        return self.append_own(batch, now_ms=now_ms, verification=verification)
 
     def append_plain(self, batch: memoryview, now_ms: int) -> Appended | None:
         """As `append`, with fewer steps, for a plain batch (`header_of_plain_batch`), of a topic that is not internal.

@@ -8,7 +8,7 @@ always fires. Nothing is polled, and a wait that fired or was cancelled has left
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 
@@ -70,25 +70,3 @@ class FetchWait(ABC):
     @abstractmethod
     def _fire(self) -> None:
         """Enough came, or the time is over, or a partition changed."""
-
-
-class AnyWait(FetchWait):
-    """A wait that calls a function."""
-
-    __slots__ = ("_call",)
-
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        partitions: Sequence[Waitable],
-        *,
-        wanted_bytes: int,
-        max_wait_ms: int,
-        committed: bool,
-        call: Callable[[], None],
-    ) -> None:
-        super().__init__(loop, partitions, wanted_bytes=wanted_bytes, max_wait_ms=max_wait_ms, committed=committed)
-        self._call = call
-
-    def _fire(self) -> None:
-        self._call()

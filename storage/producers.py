@@ -206,9 +206,8 @@ class ProducerStates:
         if before.txn_first_offset != after.txn_first_offset:
             self.open_transactions.pop(before.txn_first_offset, None)
             if after.txn_first_offset != NO_OFFSET:
-                self.open_transactions[after.txn_first_offset] = (
-                    producer_id  # a transaction that begins is the youngest
-                )
+                # A transaction that begins is the youngest.
+                self.open_transactions[after.txn_first_offset] = producer_id
 
     def _aborted(self, producer_id: int, now: Producer, marker: EndTxnMarker, offset: int) -> AbortedTransaction | None:
         """The transaction that the marker at `offset` aborts; one without records here leaves nothing to know."""

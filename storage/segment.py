@@ -10,7 +10,7 @@ counters, index entries, the recent batches. The two are apart so that a failed 
 it was.
 
 The file of an active segment may be longer than `size_bytes`: behind its end are zeros, made at once for many small
-appends (`lengthen`), for a sync that must note a new length costs half as much again as one that need not. No
+appends (`make_room`), for a sync that must note a new length costs half as much again as one that need not. No
 reader is led there; the room is given back when the segment ends (`trim`), and what a crash leaves of it is known
 by its zeros (`tail`).
 

@@ -40,7 +40,7 @@ from ...storage.log import FileSlice
 from ..fetch_sessions import FetchContext, SessionRefused
 from ..partition import NOT_ASKED, Partition
 from ..replies import framed_parts
-from ..waiting import AnyWait
+from ..waiting import FetchWait
 
 if TYPE_CHECKING:
     from ..app import Broker
@@ -175,16 +175,8 @@ class Fetch:
         return found
 
     def _wait(self, partitions: list[Partition]) -> None:
-        wait = AnyWait(
-            self._broker.loop,
-            partitions,
-            wanted_bytes=self._request.min_bytes - self._size_bytes,
-            max_wait_ms=self._request.max_wait_ms,
-            committed=self._request.isolation_level == READ_COMMITTED,
-            call=self.look_again,
-        )
-        self._reply.abandoned = wait.cancel
-        self._reply.hurry = wait.wake
+        wait = _Wait(self, self._broker.loop, partitions, self._request, self._size_bytes)
+        self._reply.abandoned, self._reply.hurry = wait.cancel, wait.wake
 
     def look_again(self) -> None:
         """Answer: the wait is over."""
@@ -300,6 +292,32 @@ class Fetch:
                 return
         response = FetchResponse(ErrorCode.NONE, session_id, _by_topic(selected))
         _send(self._version, self._correlation_id, response, self._reply)
+
+
+class _Wait(FetchWait):
+    """A request that waits for more than the bytes that are there."""
+
+    __slots__ = ("_fetch",)
+
+    def __init__(
+        self,
+        fetch: Fetch,
+        loop: asyncio.AbstractEventLoop,
+        partitions: list[Partition],
+        request: FetchRequest,
+        there_bytes: int,
+    ) -> None:
+        super().__init__(
+            loop,
+            partitions,
+            wanted_bytes=request.min_bytes - there_bytes,
+            max_wait_ms=request.max_wait_ms,
+            committed=request.isolation_level == READ_COMMITTED,
+        )
+        self._fetch = fetch
+
+    def _fire(self) -> None:
+        self._fetch.look_again()
 
 
 def may_wait(request: FetchRequest) -> bool:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from ...protocol.errors import ErrorCode
 from ...protocol.fetch import TOPIC_IDS_FROM, FetchAnswer, FetchRequest, Part
 from ...protocol.fetch_form import FetchForm
-from ...storage.config import NEVER
 from ..fetch_sessions import FINAL_EPOCH, FetchContext, SessionRefused
 from ..waiting import FetchWait
 from . import fetch
@@ -145,9 +144,10 @@ class _Tail(FetchWait):
         self._batch_end = -1
 
     def appended(self, size_bytes: int, decided_bytes: int, batch: memoryview | None) -> None:
-        if batch is not None and size_bytes <= self._reader.kept_bytes and self._batch_end < 0:
-            self._batch = bytes(batch)
-        self._batch_end = self._partition.log.log_end_offset if self._batch_end < 0 else NEVER
+        if self._batch_end < 0:  # the first; where others follow, the log does not end with it
+            self._batch_end = self._partition.log.log_end_offset
+            if batch is not None and size_bytes <= self._reader.kept_bytes:
+                self._batch = bytes(batch)
         super().appended(size_bytes, decided_bytes, batch)
 
     def _fire(self) -> None:

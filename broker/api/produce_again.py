@@ -82,9 +82,7 @@ class ProduceLane:
         place = self._form.records_in(frame)
         if place is None:
             return None
-        partition = self._partitions.get(place[1])
-        if partition is None or not partition.is_led:
-            partition = self._partition(place[1])
+        partition = self._partition(place[1])
         if partition is None or partition.settings.sync_every_messages < NEVER:
             return None
         return self._append(partition, frame, place)[0]
@@ -127,7 +125,7 @@ class ProduceLane:
             if appended is None:
                 if is_transactional(frame, start, end):
                     return None, None
-                appended = partition.append(batch, version=self._version, now_ms=now_ms)
+                appended = partition.append_validated(batch, version=self._version, now_ms=now_ms)
         except KafkaError as error:
             return self._refused(correlation_id, refusal(index, error, partition)), None
         except Exception:
