@@ -44,6 +44,7 @@ from .partitions import Partitions
 from .producer_ids import ProducerIds
 from .server import Server
 from .topic_names import CONSUMER_OFFSETS, TRANSACTION_STATE
+from .waiting import Purgatory
 
 if TYPE_CHECKING:
     from .coordination import Coordination
@@ -73,6 +74,7 @@ class Broker(CatalogListener):
         self.loop = asyncio.get_running_loop()
         self.catalog = Catalog()
         self.flusher = Flusher()
+        self.purgatory = Purgatory(self.loop)
         self.fetch_sessions = FetchSessions(config.whole("max.incremental.fetch.session.cache.slots"), Random())
         self.fetch_max_bytes = config.whole("fetch.max.bytes")
         self.load_report: LoadReport
@@ -96,6 +98,7 @@ class Broker(CatalogListener):
             max_connections_per_ip=config.whole("max.connections.per.ip"),
             max_connections_of_address=config.max_connections_of_address,
             max_idle_s=config.whole("connections.max.idle.ms") / 1000,
+            purgatory=self.purgatory,
         )
         self.server.dispatcher = Dispatcher(self)
         self._housekeeping = Housekeeping(self)

@@ -26,10 +26,11 @@ from .inbox import Inbox
 from .memory import MemoryBudget
 from .outbox import Outbox
 from .receive_memory import ReceiveMemory
+from .waiting import Purgatory
 
 MAX_PENDING_REPLIES = 1024
 MOST_LANES = 4
-WRITE_HIGH_WATER_BYTES = 128 * 1024  # under a chunk of records: one that the peer does not take pauses sending
+WRITE_HIGH_WATER_BYTES = 0  # what the peer does not take at once pauses sending
 
 SILENT_S = 3.0
 """How long a half-sent request may be silent while others wait for the memory it holds."""
@@ -99,6 +100,7 @@ class Service(Protocol):
     receive_memory: ReceiveMemory
     budget: MemoryBudget
     max_frame_bytes: int
+    purgatory: Purgatory
 
     def connection_opened(self, connection: "Connection") -> bool: ...
 
@@ -119,6 +121,7 @@ class Connection(asyncio.BufferedProtocol):
         self.lanes: tuple[Lane, ...] = ()
         self.active_at = 0.0
         self._service = service
+        self._purgatory = service.purgatory
         self._loop = asyncio.get_running_loop()
         self._inbox = Inbox(service.receive_memory, service.budget, max_frame_bytes=service.max_frame_bytes)
         self._replies: deque[Reply] = deque()
@@ -290,10 +293,22 @@ class Connection(asyncio.BufferedProtocol):
         That is how a consumer at the tail sends, and a producer that waits for each answer; the calls on the way are most of
         what such a request costs.
         """
-        response = self._at_once(frame)
+        purgatory = self._purgatory
+        purgatory.is_alone = True
+        try:
+            response = self._at_once(frame)
+            if response is None:
+                self._begin_alone(frame)
+        finally:
+            purgatory.is_alone = False
+        if purgatory.due:
+            purgatory.release()
         if response is not None:
             self._transport.write(response)
-            return
+        elif self._end_reason is not None or self._replies[-1].parts is not None:
+            self._serve_frames()
+
+    def _begin_alone(self, frame: memoryview) -> None:
         reply = Reply(self, self.active_at)
         self._replies.append(reply)
         self._corked = True
@@ -304,8 +319,6 @@ class Connection(asyncio.BufferedProtocol):
             self._end_reason = str(error)
         finally:
             self._corked = False
-        if reply.parts is not None or self._end_reason is not None:
-            self._serve_frames()
 
     def _serve_frames(self) -> None:
         """Serve every request that may begin, send what is answered, then keep the rest and decide about reading."""

@@ -48,6 +48,8 @@ class Flusher:
         self._loop = asyncio.get_running_loop()
         self._threads = SyncThreads(SYNC_THREADS)
         self._under_way = 0
+        self.flushed_bytes = 0
+        """What became durable here, ever."""
         self._lines: dict[Log, _Line] = {}
         self._ended: asyncio.Future[None] | None = None
 
@@ -132,7 +134,7 @@ class Flusher:
     def _ran(self, line: _Line, flush: Flush, error: Exception | None) -> None:
         line.running = False
         self._under_way -= 1
-        line.log.finish_flush(flush, error)
+        self.flushed_bytes += line.log.finish_flush(flush, error)
         if error is not None and line.log.poisoned is None:
             _log.warning("%s: a flush found no room and will be tried again: %s", line.log.directory, error)
         self._tell(line, flush.end_offset, error)

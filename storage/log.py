@@ -400,11 +400,11 @@ class Log:
         """Take note of all that is dirty; None when nothing is, or the log is poisoned. Then run it, then finish it."""
         return self._parts.durability.begin()
 
-    def finish_flush(self, flush: Flush, error: Exception | None = None) -> None:
+    def finish_flush(self, flush: Flush, error: Exception | None = None) -> int:
         """What came of `flush.run`: nothing raised moves the recovery point, an error poisons the log
-        (NoRoom does not).
+        (NoRoom does not). Returns how many bytes are on the disk now that were not known to be.
         """
-        self._parts.durability.finish(flush, error)
+        return self._parts.durability.finish(flush, error)
 
     def flush(self) -> None:
         """Make everything durable now; waits for the disk. Raises the log's KafkaError when the sync fails."""

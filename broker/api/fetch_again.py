@@ -5,25 +5,24 @@
                             | no
                             +--> api/fetch, all of it
 
-A consumer at the tail sends such requests as often as records arrive, and is answered with the records of one partition: that
-answer is put together in one step, too, and where they are few and their pages warm, they are read at once.  What a request
-is answered is decided in `fetch`, whichever way it came.
+A consumer at the tail sends such requests as often as records arrive (`fetch_tail`), and is answered with the records of one
+partition: that answer is put together in one step, too (`fetch_answer`).  What a request is answered is decided in `fetch`,
+whichever way it came.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...protocol.errors import ErrorCode, KafkaError
-from ...protocol.fetch import FetchAnswer, FetchRequest, Part, SizedRecords
+from ...protocol.errors import ErrorCode
+from ...protocol.fetch import FetchAnswer, FetchRequest, Part
 from ...protocol.fetch_form import FetchForm, RecordsForm
 from ...protocol.messages import RequestHeader
 from ...protocol.produce import TopicKey
-from ...storage.log import FileSlice
-from ..outbox import JOIN_BYTES
 from ..replies import framed
 from . import fetch
 from .fetch import READ_COMMITTED, serve_request
+from .fetch_answer import joined
 from .fetch_tail import TailReader
 
 if TYPE_CHECKING:
@@ -65,7 +64,7 @@ class FetchLane:
         numbers = self._form.numbers_in(frame)
         if numbers is None:
             return False
-        if self._tail is None or not self._tail.begin(numbers, reply):
+        if self._tail is None or not self._tail.serve(numbers, reply):
             serve_request(self._broker, self._version, numbers[0], self._form.request(numbers), reply, self)
         return True
 
@@ -78,16 +77,5 @@ class FetchLane:
         if form is None:
             form = RecordsForm(topic, answer.index, self._version, framed, committed=self._committed)
             self._forms[topic, answer.index] = form
-        size_bytes = len(records) if isinstance(records, bytes) else records.size_bytes
-        before, after = form.around(correlation_id, session_id, answer, size_bytes)
-        data = records if isinstance(records, bytes) else _read_now(records) if size_bytes <= JOIN_BYTES else None
-        return [before, records, after] if data is None else [b"".join((before, data, after))]
-
-
-def _read_now(records: SizedRecords) -> bytes | bytearray | memoryview | None:
-    """The bytes, if they are warm; what is wrong with reading them, whoever sends them will find."""
-    assert isinstance(records, FileSlice)
-    try:
-        return records.read_now()
-    except (OSError, KafkaError):
-        return None
+        ends = answer.high_watermark, answer.last_stable_offset, answer.log_start_offset
+        return joined(form, correlation_id, session_id, ends, records)
