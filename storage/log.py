@@ -285,11 +285,14 @@ class Log:
             active = parts.segments.active
         PLACE.pack_into(batch, 0, base_offset, header[LENGTH], leader_epoch)
         active.make_room(size_bytes)
+        position = active.end[1]
         try:
-            active.log.write(batch, active.end[1])  # as `Segment.write`
+            active.log.write(batch, position)  # as `Segment.write`
         except OSError as error:
             raise appending.undo_write(error) from error
-        appending.begin(leader_epoch)
+        if not position or leader_epoch > self.leader_epochs.latest_epoch:
+            appending.begin(leader_epoch)
+        active.unsynced = True
         active.appended(base_offset, last_offset, size_bytes, max_timestamp, config.index_interval_bytes)
         parts.durability.appended_bytes += size_bytes
         self.log_end_offset = end_offset = last_offset + 1

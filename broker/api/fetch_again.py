@@ -41,7 +41,7 @@ def serve(broker: Broker, header: RequestHeader, frame: memoryview, reply: Reply
 class FetchLane:
     """The way of one connection's requests for one set of partitions."""
 
-    __slots__ = ("_broker", "_committed", "_form", "_forms", "_tail", "_version")
+    __slots__ = ("_broker", "_committed", "_form", "_forms", "_tail", "_version", "answers_at_once")
 
     def __init__(self, broker: Broker, form: FetchForm, version: int, request: FetchRequest) -> None:
         self._broker = broker
@@ -50,6 +50,7 @@ class FetchLane:
         self._committed = request.isolation_level == READ_COMMITTED
         self._forms: dict[tuple[TopicKey, int], RecordsForm] = {}
         self._tail = TailReader.of(broker, form, version, request, self)
+        self.answers_at_once = False
 
     def is_for(self, frame: memoryview) -> bool:
         """Whether a request has the form of this lane."""
