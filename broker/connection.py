@@ -266,7 +266,7 @@ class Connection(asyncio.BufferedProtocol):
             self._go_on_soon()
 
     def reply_completed(self, parts: list[Part]) -> None:
-        """A reply was filled with `parts`: send what is next in order; soon, when others may yet be filled and share the write."""
+        """A reply was filled with `parts`: send what is next; soon, when others may yet be filled and share the write."""
         if self._corked or self.is_closed:
             return
         if len(self._replies) > 1:
