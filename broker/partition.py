@@ -172,12 +172,10 @@ class Partition:
 
     def needs_sync(self, appended: Appended, *, acks: int) -> bool:
         """Whether an append may be acknowledged only after a sync."""
-        end_offset = appended.last_offset + 1
-        if end_offset <= self.log.recovery_point:
+        end_offset, recovery_point, settings = appended.last_offset + 1, self.log.recovery_point, self.settings
+        if end_offset <= recovery_point:
             return False
-        if self.settings.acks_all_syncs and acks == -1:
-            return True
-        return end_offset - self.log.recovery_point >= self.settings.sync_every_messages
+        return (acks == -1 and settings.acks_all_syncs) or end_offset - recovery_point >= settings.sync_every_messages
 
     def when_synced(self, appended: Appended, done: Done, *, deadline: float) -> None:
         """Call `done` when the append is on the disk, when it never will be, or at `deadline` (the loop's clock)."""

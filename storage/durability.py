@@ -134,8 +134,11 @@ class Durability:
             self.poison(f"sync failed: {error}")
         if self.poisoned is not None:
             return 0  # also a sync that worked proves nothing after one that did not
-        self.recovery_point = max(self.recovery_point, flush.end_offset)
-        gained_bytes = max(0, flush.appended_bytes - self.flushed_bytes)
+        if flush.end_offset > self.recovery_point:
+            self.recovery_point = flush.end_offset
+        gained_bytes = flush.appended_bytes - self.flushed_bytes
+        if gained_bytes <= 0:
+            return 0
         self.flushed_bytes += gained_bytes
         return gained_bytes
 
