@@ -31,6 +31,10 @@ from .metadata import NO_LEADER, Metadata
 _NEVER = float("inf")
 RECORD_OVERHEAD_BYTES = 21
 """At most so much is added to key, value and headers: the numbers of a record (Kafka's MAX_RECORD_OVERHEAD)."""
+_MOST_AHEAD_BYTES = 16 * 1024
+"""So much of the buffer at most a batch is given before it needs it."""
+_SHARES = 64
+"""And at most this part of the whole buffer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,7 @@ class Accumulator:
         self.wants_metadata = False
         self._settings = settings
         self._buffer_memory = settings.buffer_memory
+        self._most_ahead_bytes = min(_MOST_AHEAD_BYTES, settings.buffer_memory // _SHARES)
         self._random = random
         self._lanes: dict[tuple[str, int], Lane] = {}
         self._active: dict[Lane, None] = {}  # lanes that are not empty, next to be served first
@@ -86,10 +91,21 @@ class Accumulator:
         batch.fate.watch(lambda: self._release(batch))
         return batch
 
-    def reserve(self, batch: Batch, size_bytes: int) -> bool:
-        """Records of so many bytes were appended to a batch; whether the buffer is full now."""
-        batch.reserved_bytes += size_bytes
-        self.buffered_bytes += size_bytes
+    def reserve(self, batch: Batch) -> bool:
+        """Records were appended to a batch: it has as much of the buffer as they take; whether that is full now.
+
+        It is given some more ahead of need, while there is room, so that most records find that there is enough
+        (`Batch.reserved_bytes`) without asking here: as much again, or as the batch before had, within a bound.
+        """
+        size_bytes = batch.builder.most_bytes
+        needed = size_bytes - batch.reserved_bytes
+        if needed > 0:
+            left = self._buffer_memory - self.buffered_bytes - needed
+            likely = max(batch.reserved_bytes, batch.expected_bytes)
+            ahead = min(likely, self._most_ahead_bytes, self._settings.lanes.batch_size - size_bytes, left)
+            granted = needed + max(0, ahead)
+            batch.reserved_bytes += granted
+            self.buffered_bytes += granted
         return self.buffered_bytes >= self._buffer_memory
 
     def _release(self, batch: Batch) -> None:

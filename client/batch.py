@@ -41,6 +41,7 @@ class Batch:
         "builder",
         "created_s",
         "data",
+        "expected_bytes",
         "fate",
         "identity",
         "is_maybe_written",
@@ -62,7 +63,8 @@ class Batch:
         self.attempts = 0
         self.is_maybe_written = False  # it was sent once and no answer came
         self.last_error: str | None = None
-        self.reserved_bytes = 0  # of the producer's buffer
+        self.expected_bytes = 0  # what the one before it had
+        self.reserved_bytes = 0  # of the producer's buffer: for what is in it, and for some records to come
 
     @property
     def record_count(self) -> int:

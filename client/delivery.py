@@ -84,7 +84,9 @@ Outcome = Acknowledged | Refused | GivenUp | Divided
 class Fate:
     """The outcome of one batch, and who waits for it."""
 
-    __slots__ = ("_watchers", "looked_at", "outcome", "partition", "record_count", "topic")
+    __slots__ = ("_watchers", "looked_at", "loop", "outcome", "partition", "record_count", "topic")
+
+    loop: asyncio.AbstractEventLoop  # of who awaits; the producer's to set
 
     def __init__(self, topic: str, partition: int) -> None:
         self.topic = topic
@@ -215,20 +217,21 @@ class Delivery:
     record and partition.
     """
 
-    __slots__ = ("_asyncio_future_blocking", "_callbacks", "_cancelled", "_fate", "_index", "_loop", "_timestamp")
+    __slots__ = ("__dict__", "_fate", "_index", "_timestamp")
 
-    def __init__(self, fate: Fate, index: int, timestamp: int, loop: asyncio.AbstractEventLoop) -> None:
+    # Only who is awaited writes to these, and has a dictionary then.
+    _callbacks: list[tuple[Callable[[Any], object], contextvars.Context | None]] | None = None
+    _cancelled = False
+    _asyncio_future_blocking = False
+
+    def __init__(self, fate: Fate, index: int, timestamp: int) -> None:
         self._fate = fate
         self._index = index
         self._timestamp = timestamp
-        self._loop = loop
-        self._callbacks: list[tuple[Callable[[Any], object], contextvars.Context | None]] | None = None
-        self._cancelled = False
-        self._asyncio_future_blocking = False
 
     def again(self) -> Delivery:
         """Another awaitable of the same record, which can be cancelled without cancelling this one."""
-        return Delivery(self._fate, self._index, self._timestamp, self._loop)
+        return Delivery(self._fate, self._index, self._timestamp)
 
     def done(self) -> bool:
         """Whether there is an outcome, or it was cancelled."""
@@ -252,6 +255,8 @@ class Delivery:
 
     def exception(self) -> Exception | None:
         """Why the record was not written, None if it was."""
+        if self._fate.outcome.__class__ is Acknowledged and not self._cancelled:  # the quick answer for most
+            return None
         self._must_be_done()
         return self._fate.exception(self._index)
 
@@ -260,7 +265,7 @@ class Delivery:
     ) -> None:
         """Have the loop call `callback` with this delivery once it is done."""
         if self.done():
-            self._loop.call_soon(callback, self, context=context)
+            self._fate.loop.call_soon(callback, self, context=context)
             return
         if self._callbacks is None:
             self._callbacks = []
@@ -276,7 +281,7 @@ class Delivery:
         return len(before) - len(after)
 
     def get_loop(self) -> asyncio.AbstractEventLoop:
-        return self._loop
+        return self._fate.loop
 
     def __await__(self) -> Generator[Any, None, RecordMetadata]:
         if not self.done():
@@ -294,4 +299,4 @@ class Delivery:
         callbacks = self._callbacks or []
         self._callbacks = []
         for callback, context in callbacks:
-            self._loop.call_soon(callback, self, context=context)
+            self._fate.loop.call_soon(callback, self, context=context)

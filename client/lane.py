@@ -144,13 +144,14 @@ class Lane:
             created_s=now_s,
             builder=self._settings.new_builder(),
         )
+        batch.expected_bytes = self.last_filled_bytes
         self.open = batch
         return batch
 
     def close_open(self) -> None:
         """Send the open batch as soon as may be, and take no more records into it."""
         if self.open is not None:
-            self.last_filled_bytes = self.open.reserved_bytes
+            self.last_filled_bytes = self.open.builder.most_bytes
             self._waiting.append(self.open)
             self.open = None
 

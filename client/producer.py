@@ -242,25 +242,19 @@ class Producer(Generic[K, V]):
             key_bytes = self._key_serializer(key)
         if self._value_serializer is not None and value is not None:
             value_bytes = self._value_serializer(value)
-        try:
-            size = (
-                RECORD_OVERHEAD_BYTES + (len(key_bytes) if key_bytes else 0) + (len(value_bytes) if value_bytes else 0)
-            )
-            if headers:
-                size += _size_of(headers)
+        lane = route.for_keyless
+        if lane is None or key_bytes is not None or partition is not None:
+            _must_be_bytes(key_bytes, None)
             lane = route.lane_for(key_bytes) if partition is None else route.lane_at(partition)
-            batch = lane.open
-            if batch is None or batch.builder.size_bytes + size > self._batch_size:
-                _must_be_bytes(key_bytes, value_bytes)
-                batch = self._begin(route, lane, size, key_bytes, partition)
-            at_ms = self._clock_ns() // 1_000_000 if timestamp_ms is None else timestamp_ms
-            index = batch.builder.append(at_ms, key_bytes, value_bytes, headers or ())
-        except TypeError:
-            _must_be_bytes(key_bytes, value_bytes)
-            raise
-        if self._accumulator.reserve(batch, size):
-            self._must_pause = True
-        return Delivery(batch.fate, index, at_ms, self._loop)
+        at_ms = self._clock_ns() // 1_000_000 if timestamp_ms is None else timestamp_ms
+        batch = lane.open
+        if (
+            batch is None
+            or headers
+            or (index := batch.builder.append_if_room(at_ms, key_bytes, value_bytes, batch.reserved_bytes)) < 0
+        ):
+            batch, index = self._append(route, lane, at_ms, key_bytes, value_bytes, headers or (), partition)
+        return Delivery(batch.fate, index, at_ms)
 
     async def send_and_wait(
         self,
@@ -386,6 +380,30 @@ class Producer(Generic[K, V]):
 
     # -- taking records
 
+    def _append(
+        self,
+        route: TopicRoute,
+        lane: Lane,
+        at_ms: int,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Headers,
+        partition: int | None,
+    ) -> tuple[Batch, int]:
+        """Take a record that the open batch has no room set aside for, or that has headers; its batch and number in there."""
+        _must_be_bytes(key, value)
+        size = RECORD_OVERHEAD_BYTES + len(key or b"") + len(value or b"") + _size_of(headers)
+        batch = lane.open
+        if batch is None or not batch.builder.has_room(size, self._batch_size):
+            batch = self._begin(route, lane, size, key, partition)
+        index = batch.builder.append(at_ms, key, value, headers)
+        self._reserve(batch)
+        return batch, index
+
+    def _reserve(self, batch: Batch) -> None:
+        if self._accumulator.reserve(batch):
+            self._must_pause = True
+
     def _begin(self, route: TopicRoute, lane: Lane, size: int, key: bytes | None, partition: int | None) -> Batch:
         """A batch with room for a record of this size, in this lane or, without a key, another."""
         if size > self._largest_record:
@@ -402,9 +420,10 @@ class Producer(Generic[K, V]):
             self._owes_turn = self._must_pause = True
         if partition is None:
             lane = route.lane_after(lane, key)
-            if lane.open is not None and lane.open.builder.size_bytes + size <= self._batch_size:
+            if lane.open is not None and lane.open.builder.has_room(size, self._batch_size):
                 return lane.open
         batch = self._accumulator.begin(lane, now_s)
+        batch.fate.loop = self._loop
         if self._transactions is not None:
             self._transactions.admit(lane.topic, lane.partition, batch)
         self._sending.pump_soon()
@@ -423,13 +442,12 @@ class Producer(Generic[K, V]):
         lane = route.lane_for(None) if partition is None else route.lane_at(partition)
         size = RECORD_OVERHEAD_BYTES + len(values[position])
         batch = lane.open
-        if batch is None or batch.builder.size_bytes + size > self._batch_size:
+        if batch is None or not batch.builder.has_room(size, self._batch_size):
             batch = self._begin(route, lane, size, None, partition)
         at_ms = self._clock_ns() // 1_000_000 if timestamp_ms is None else timestamp_ms
-        index, before = batch.builder.record_count, batch.builder.size_bytes
+        index = batch.builder.record_count
         position = batch.builder.append_values(at_ms, values, position, max_size_bytes=self._batch_size)
-        if self._accumulator.reserve(batch, batch.builder.size_bytes - before):
-            self._must_pause = True
+        self._reserve(batch)
         bulk.add(batch.fate, index, batch.builder.record_count - index, at_ms)
         return position
 
@@ -438,9 +456,7 @@ class Producer(Generic[K, V]):
         iterator = iter(values)
         while chunk := list(islice(iterator, _CHUNK)):
             serialized = chunk if self._value_serializer is None else [self._value_serializer(each) for each in chunk]
-            if not all(isinstance(each, bytes | bytearray | memoryview) for each in serialized):
-                raise TypeError("values must be bytes, and not None, or value_serializer must make bytes of them")
-            yield cast("list[bytes]", serialized)
+            yield cast("list[bytes]", serialized) if set(map(type, serialized)) == {bytes} else _bytes_of(serialized)
 
     # -- waiting
 
@@ -534,6 +550,16 @@ class Producer(Generic[K, V]):
 def _size_of(headers: Headers) -> int:
     """At most so many bytes; names may be any Unicode."""
     return sum(4 * len(name) + len(content or b"") + 10 for name, content in headers)
+
+
+def _bytes_of(values: Iterable[object]) -> list[bytes]:
+    """What nobody can change afterwards."""
+    made: list[bytes] = []
+    for each in values:
+        if not isinstance(each, bytes | bytearray | memoryview):
+            raise TypeError("values must be bytes, and not None, or value_serializer must make bytes of them")
+        made.append(bytes(each))
+    return made
 
 
 def _must_be_bytes(key: object, value: object) -> None:

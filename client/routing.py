@@ -43,7 +43,7 @@ class TopicRoute:
         self._all = tuple(topic.partitions)
         self._available = topic.available or self._all
         self._lanes = {each: self._accumulator.lane(topic.name, each) for each in self._all}
-        self._for_keyless: Lane | None = None
+        self.for_keyless: Lane | None = None  # the lane of records without a key, once one is chosen
 
     def lane_at(self, partition: int) -> Lane:
         """The lane of a partition that the caller names; ValueError if the topic has none such."""
@@ -58,18 +58,18 @@ class TopicRoute:
             return self.lane_at(self._partitioner(key, self._all, self._available))
         if key is not None:
             return self._lanes[self._all[partition_for_key(key, len(self._all))]]
-        return self._for_keyless or self._choose()
+        return self.for_keyless or self._choose()
 
     def lane_after(self, lane: Lane, key: bytes | None) -> Lane:
         """The lane to open a batch in, instead of `lane` whose last is closed: for records without a key maybe another."""
-        if lane is not self._for_keyless or key is not None:
+        if lane is not self.for_keyless or key is not None:
             return lane
         self._sticky.produced(lane.last_filled_bytes, self._available, self._queue_sizes())
         return self._choose()
 
     def _choose(self) -> Lane:
-        self._for_keyless = self._lanes[self._sticky.current(self._available, self._queue_sizes())]
-        return self._for_keyless
+        self.for_keyless = self._lanes[self._sticky.current(self._available, self._queue_sizes())]
+        return self.for_keyless
 
     def _queue_sizes(self) -> dict[int, int]:
         return self._accumulator.queue_sizes(self.topic.name, self._available)

@@ -1,8 +1,9 @@
 """Building record batches: a producer's, and the control batches that a broker writes into a log itself.
 
-A builder collects records encoded, and `build` compresses them, puts the header before them and takes the CRC.
-What a record costs here is what a producer in Python can do: lengths are looked up (`small_varints`), a record is one
-join, a batch another; `append_values` spares those who have many values the call for each.
+A builder takes records, and `build` joins them (`record_pieces`), compresses them, puts the header before them and takes the
+CRC.  What a record costs here is what a producer in Python can do, so records without headers are only noted when they come,
+and encoded many at once: when the batch is built, or its size is asked for.  `append_values` spares those who have many
+values the call for each, and `append_if_room` asks for no more than a sum whether a record fits.
 
 Offsets are deltas from `base_offset` (0 on the wire from a producer; the log writes the real one); a transaction
 marker is a batch of exactly one control record.  Corresponds to `MemoryRecordsBuilder` of Kafka.
@@ -12,7 +13,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from itertools import islice
 
 from .batch_header import (
     CONTROL_BIT,
@@ -26,17 +26,20 @@ from .batch_header import (
     patch_crc,
 )
 from .compression import Codec, compress
+from .record_pieces import MOST_BYTES_OF_NUMBERS, UNBOUNDED, Headers, RecordPieces
 from .record_reader import ControlType
-from .varints import SMALL_COUNT, small_varints, varint
 
 NO_PRODUCER_ID = -1
 NO_PRODUCER_EPOCH = -1
 NO_SEQUENCE = -1
 NO_LEADER_EPOCH = -1
 
-_NULL = varint(-1)
-_NO_HEADERS = varint(0)
-_FIXED_BYTES = 3  # of a record with nothing but a value: attributes, no key, no headers
+NO_TIMESTAMP = -1
+
+Buffer = bytes | bytearray | memoryview
+
+_VALUES_AT_ONCE = 256
+"""So many are looked at together, of which some may have no room."""
 _ROOM_FOR_HEADER = bytes(RECORD_BATCH_OVERHEAD)
 _CONTROL_KEY = struct.Struct(">hh")  # version, type
 _END_TXN_VALUE = struct.Struct(">hi")  # version, coordinator epoch
@@ -76,73 +79,120 @@ class BatchBuilder:
             | (CONTROL_BIT if is_control else 0)
         )
         self.record_count = 0
-        self.last_offset_delta = -1
-        self.base_timestamp = -1
-        self.max_timestamp = -1
-        self._small = small_varints()
-        self._parts: list[bytes] = []
-        self.size_bytes = RECORD_BATCH_OVERHEAD  # with what has been appended so far, before compression
+        self._pieces = RecordPieces()
+        self._timestamps: list[int] = []  # of the records behind those pieces, which are noted a column at a time:
+        self._keys: list[bytes | None] = []  # an object for each record would have the garbage collector look at it
+        self._values: list[bytes | None] = []
+        self._most_bytes = RECORD_BATCH_OVERHEAD
+        self._first_offset = base_offset  # that the first record would have if there were no gaps behind it
+        self._max_timestamp = NO_TIMESTAMP
+
+    @property
+    def size_bytes(self) -> int:
+        """With what has been appended so far, before compression."""
+        self._encode_noted()
+        return self._most_bytes
+
+    @property
+    def most_bytes(self) -> int:
+        """`size_bytes`, or more by what noted records may take less."""
+        return self._most_bytes
+
+    def has_room(self, size_bytes: int, max_bytes: int) -> bool:
+        """Whether a record of at most so many bytes would leave the batch at no more than `max_bytes`."""
+        return self._most_bytes + size_bytes <= max_bytes or self.size_bytes + size_bytes <= max_bytes
 
     def append(
         self,
         timestamp: int,
-        key: bytes | None,
-        value: bytes | None,
-        headers: Sequence[tuple[str, bytes | None]] = (),
+        key: Buffer | None,
+        value: Buffer | None,
+        headers: Headers = (),
         *,
         offset: int | None = None,
     ) -> int:
-        """Add a record and return its offset: the next one, or a given larger one (compaction leaves gaps)."""
-        delta = self.last_offset_delta + 1 if offset is None else offset - self.base_offset
-        assert delta > self.last_offset_delta, f"offset {offset} does not follow the last record"
-        if self.record_count == 0:
-            self.base_timestamp = self.max_timestamp = timestamp
-        elif timestamp > self.max_timestamp:
-            self.max_timestamp = timestamp
-        record = _encode(self._small, timestamp - self.base_timestamp, delta, key, value, headers)
-        self._parts.append(record)
-        self.size_bytes += len(record)
-        self.last_offset_delta = delta
+        """Add a record and return its offset: the next one, or a given larger one (compaction leaves gaps).
+
+        What is not bytes is copied at once; TypeError if it is no buffer either.
+        """
+        next_offset = self._first_offset + self.record_count
+        if offset is None:
+            offset = next_offset
+        assert offset >= next_offset, f"offset {offset} does not follow the last record"
+        key, value = _owned(key), _owned(value)
+        if offset == next_offset and not headers:
+            return self.append_if_room(timestamp, key, value, UNBOUNDED)
+        self._encode_noted()
+        self._take_timestamps(timestamp, timestamp)
+        self._pieces.add_one(offset - self.base_offset, timestamp, key, value, headers)
+        self._most_bytes = RECORD_BATCH_OVERHEAD + self._pieces.size_bytes
+        self._first_offset += offset - next_offset
         self.record_count += 1
-        return self.base_offset + delta
+        return offset
+
+    def append_if_room(self, timestamp: int, key: bytes | None, value: bytes | None, max_bytes: int) -> int:
+        """Add a record without headers and return its offset; -1 if `most_bytes` would grow beyond `max_bytes`.
+
+        -1 also if key or value is neither bytes nor None.  Written for speed: this is what each record pays.
+        """
+        most_bytes = self._most_bytes + MOST_BYTES_OF_NUMBERS
+        if value is not None:
+            if value.__class__ is not bytes:
+                return -1
+            most_bytes += len(value)
+        if key is not None:
+            if key.__class__ is not bytes:
+                return -1
+            most_bytes += len(key)
+        if most_bytes > max_bytes:
+            return -1
+        self._most_bytes = most_bytes
+        self._timestamps.append(timestamp)
+        self._keys.append(key)
+        self._values.append(value)
+        count = self.record_count
+        self.record_count = count + 1
+        return self._first_offset + count
 
     def append_values(self, timestamp: int, values: Sequence[bytes], start: int, *, max_size_bytes: int) -> int:
         """Add records of nothing but a value, from `values[start]` on, until the batch would outgrow `max_size_bytes`.
 
         Answers the index of the first that was not added; the first is, whatever its size, into an empty batch.
         """
-        if self.record_count == 0:
-            self.base_timestamp = self.max_timestamp = timestamp
-        self.max_timestamp = max(self.max_timestamp, timestamp)
-        room = max_size_bytes - self.size_bytes
-        delta = first = self.last_offset_delta + 1
-        stamp = varint(timestamp - self.base_timestamp)
-        small = self._small
-        parts: list[bytes] = []
-        for value in islice(values, start, None):
-            size = len(value)
-            number = small[delta] if delta < SMALL_COUNT else varint(delta)
-            length = small[size] if size < SMALL_COUNT else varint(size)
-            body = _FIXED_BYTES + len(stamp) + len(number) + len(length) + size
-            prefix = small[body] if body < SMALL_COUNT else varint(body)
-            room -= body + len(prefix)
-            if room < 0 and delta:
+        self._encode_noted()
+        self._take_timestamps(timestamp, timestamp)
+        pieces, before = self._pieces, start
+        while start < len(values):
+            some = values[start : start + _VALUES_AT_ONCE]
+            count, room_bytes = len(some), max_size_bytes - RECORD_BATCH_OVERHEAD - pieces.size_bytes
+            added = pieces.add((timestamp,) * count, (None,) * count, some, room_bytes)
+            start += added
+            if added < count:
                 break
-            parts += (prefix, b"\0", stamp, number, _NULL, length, value, _NO_HEADERS)
-            delta += 1
-        self._parts.append(b"".join(parts))
-        self.size_bytes += len(self._parts[-1])
-        self.last_offset_delta = delta - 1
-        self.record_count += delta - first
-        return start + delta - first
+        self.record_count += start - before
+        self._most_bytes = RECORD_BATCH_OVERHEAD + pieces.size_bytes
+        return start
+
+    def _encode_noted(self) -> None:
+        if self._timestamps:
+            self._take_timestamps(self._timestamps[0], max(self._timestamps))
+            self._pieces.add(self._timestamps, self._keys, self._values)
+            for column in (self._timestamps, self._keys, self._values):
+                column.clear()
+            self._most_bytes = RECORD_BATCH_OVERHEAD + self._pieces.size_bytes
+
+    def _take_timestamps(self, first: int, highest: int) -> None:
+        if not self._pieces.pieces:
+            self._pieces.base_timestamp = self._max_timestamp = first
+        self._max_timestamp = max(self._max_timestamp, highest)
 
     def build(self) -> bytearray:
         """The whole batch, its CRC right; the caller owns the buffer."""
-        if self.codec is Codec.NONE:
-            batch = bytearray().join((_ROOM_FOR_HEADER, *self._parts))
-        else:
-            compressed = compress(self.codec, b"".join(self._parts), self.compression_level)
-            batch = bytearray().join((_ROOM_FOR_HEADER, compressed))
+        self._encode_noted()
+        pieces = self._pieces.pieces
+        if self.codec is not Codec.NONE:
+            pieces = [compress(self.codec, b"".join(pieces), self.compression_level)]
+        batch = bytearray().join((_ROOM_FOR_HEADER, *pieces))
         self._write_header(batch)
         patch_crc(batch, 0, len(batch))
         return batch
@@ -157,9 +207,9 @@ class BatchBuilder:
             CURRENT_MAGIC,
             0,
             self.attributes,
-            self.last_offset_delta,
-            self.base_timestamp,
-            self.max_timestamp,
+            self._first_offset + self.record_count - 1 - self.base_offset,
+            self._pieces.base_timestamp,
+            self._max_timestamp,
             self.producer_id,
             self.producer_epoch,
             self.base_sequence,
@@ -167,50 +217,13 @@ class BatchBuilder:
         )
 
 
-def encode_record(
-    timestamp_delta: int,
-    offset_delta: int,
-    key: bytes | None,
-    value: bytes | None,
-    headers: Sequence[tuple[str, bytes | None]] = (),
-) -> bytes:
-    """One record as it lies in a batch, its length first."""
-    return _encode(small_varints(), timestamp_delta, offset_delta, key, value, headers)
-
-
-def _encode(
-    small: Sequence[bytes],
-    timestamp_delta: int,
-    offset_delta: int,
-    key: bytes | None,
-    value: bytes | None,
-    headers: Sequence[tuple[str, bytes | None]],
-) -> bytes:
-    stamp = small[timestamp_delta] if 0 <= timestamp_delta < SMALL_COUNT else varint(timestamp_delta)
-    number = small[offset_delta] if offset_delta < SMALL_COUNT else varint(offset_delta)
-    if key is None:
-        key, key_bytes, key_size = b"", 0, _NULL
-    else:
-        key_bytes = len(key)
-        key_size = small[key_bytes] if key_bytes < SMALL_COUNT else varint(key_bytes)
-    if value is None:
-        value, value_bytes, value_size = b"", 0, _NULL
-    else:
-        value_bytes = len(value)
-        value_size = small[value_bytes] if value_bytes < SMALL_COUNT else varint(value_bytes)
-    tail = _headers(headers) if headers else _NO_HEADERS
-    body = 1 + len(stamp) + len(number) + len(key_size) + key_bytes + len(value_size) + value_bytes + len(tail)
-    prefix = small[body] if body < SMALL_COUNT else varint(body)
-    return b"".join((prefix, b"\0", stamp, number, key_size, key, value_size, value, tail))
-
-
-def _headers(headers: Sequence[tuple[str, bytes | None]]) -> bytes:
-    parts = [varint(len(headers))]
-    for name, content in headers:
-        encoded = name.encode("utf-8", "surrogateescape")
-        parts += (varint(len(encoded)), encoded)
-        parts += (_NULL,) if content is None else (varint(len(content)), content)
-    return b"".join(parts)
+def _owned(field: Buffer | None) -> bytes | None:
+    """What its owner cannot change afterwards."""
+    if field is None or isinstance(field, bytes):
+        return field
+    if isinstance(field, bytearray | memoryview):
+        return bytes(field)
+    raise TypeError(f"keys and values are bytes, not {type(field).__name__}")
 
 
 def build_end_txn_marker(

@@ -1,8 +1,8 @@
 """Record batches, format 2: the unit that producers send, logs keep and consumers get, all in the same bytes.
 
-This is the face of four files, each with one idea: `batch_header` (the 61 bytes, read and patched in place),
-`record_reader` (what is inside), `batch_builder` (making batches), `varints`.  docs/format-record-batch.md has
-the picture of the bytes.
+This is the face of five files, each with one idea: `batch_header` (the 61 bytes, read and patched in place),
+`record_reader` (what is inside), `record_pieces` (writing that), `batch_builder` (making batches), `varints`.
+docs/format-record-batch.md has the picture of the bytes.
 """
 
 from .batch_builder import (
@@ -12,7 +12,6 @@ from .batch_builder import (
     NO_SEQUENCE,
     BatchBuilder,
     build_end_txn_marker,
-    encode_record,
 )
 from .batch_header import (
     CURRENT_MAGIC,
@@ -33,6 +32,7 @@ from .batch_header import (
     with_records,
 )
 from .compression import Codec
+from .record_pieces import encode_record
 from .record_reader import ControlType, EndTxnMarker, Headers, Record, iter_records, iter_unfolded, read_end_txn_marker
 
 __all__ = (

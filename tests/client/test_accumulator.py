@@ -30,9 +30,16 @@ NODES = (1, 2)
 PASSING = st.sampled_from((ErrorCode.NOT_ENOUGH_REPLICAS, ErrorCode.KAFKA_STORAGE_ERROR, ErrorCode.REQUEST_TIMED_OUT))
 
 
-def accumulator(*, max_in_flight: int = 5, linger_s: float = 0, delivery_timeout_s: float = 1e9) -> Accumulator:
+def accumulator(
+    *,
+    max_in_flight: int = 5,
+    linger_s: float = 0,
+    delivery_timeout_s: float = 1e9,
+    batch_size: int = 200,
+    buffer_memory: int = 100_000,
+) -> Accumulator:
     lanes = LaneSettings(
-        batch_size=200,
+        batch_size=batch_size,
         linger_s=linger_s,
         delivery_timeout_s=delivery_timeout_s,
         max_in_flight=max_in_flight,
@@ -41,7 +48,7 @@ def accumulator(*, max_in_flight: int = 5, linger_s: float = 0, delivery_timeout
         backoff=Backoff(100, 1000),
         new_builder=BatchBuilder,
     )
-    made = Accumulator(AccumulatorSettings(lanes, max_request_size=1000, buffer_memory=100_000), Random(1))
+    made = Accumulator(AccumulatorSettings(lanes, max_request_size=1000, buffer_memory=buffer_memory), Random(1))
     made.identify(ProducerIdentity(7, 0))
     for index in range(PARTITIONS):
         made.lane("t", index)
@@ -62,7 +69,7 @@ def add(core: Accumulator, lane: Lane, value: bytes, now_s: float = 0) -> tuple[
     if batch is None or batch.builder.size_bytes + len(value) > 200:
         batch = core.begin(lane, now_s)
     index = batch.builder.append(0, None, value)
-    core.reserve(batch, len(value))
+    core.reserve(batch)
     return batch, index
 
 
@@ -137,6 +144,7 @@ class Core(RuleBasedStateMachine):
     def the_buffer_holds_what_is_not_decided(self) -> None:
         undecided = {id(batch): batch for sent in self.sent.values() for _, batch, _ in sent if not batch.is_decided}
         assert self.core.buffered_bytes == sum(batch.reserved_bytes for batch in undecided.values())
+        assert all(batch.builder.most_bytes <= batch.reserved_bytes for batch in undecided.values())
 
     def teardown(self) -> None:
         self.believe()
@@ -291,6 +299,34 @@ def test_a_batch_that_is_too_large_is_divided_and_each_record_keeps_its_delivery
     assert [batch.fate.metadata(index, 0).offset for batch, index in taken] == [1, 2, 3, 4, 5]
     assert [batch.fate.exception(index) for batch, index in taken] == [None] * 5
     assert core.buffered_bytes == 0
+
+
+def test_a_batch_has_some_of_the_buffer_ahead_of_its_records_but_little_and_never_what_is_not_there() -> None:
+    core, lane = settled_core(batch_size=100_000, buffer_memory=64_000)
+    batch = core.begin(lane, 0)
+    reserved: list[int] = []
+    while core.has_room:
+        batch.builder.append(0, None, b"x" * 200)
+        core.reserve(batch)
+        assert batch.builder.most_bytes <= batch.reserved_bytes == core.buffered_bytes
+        assert batch.reserved_bytes <= batch.builder.most_bytes + 64_000 // 64
+        reserved.append(batch.reserved_bytes)
+
+    assert len(set(reserved)) < len(reserved) / 2, "most records find that there is room already"
+    assert core.buffered_bytes == 64_000
+
+
+def test_a_lane_that_had_large_batches_gets_room_for_the_next_at_once() -> None:
+    core, lane = settled_core(batch_size=50_000, buffer_memory=10_000_000)
+    first = core.begin(lane, 0)
+    for _ in range(100):
+        first.builder.append(0, None, b"x" * 200)
+        core.reserve(first)
+    second = core.begin(lane, 0)
+    second.builder.append(0, None, b"x" * 200)
+    core.reserve(second)
+
+    assert second.reserved_bytes - second.builder.most_bytes == 16 * 1024
 
 
 def test_what_waits_too_long_is_given_up_and_says_what_is_known_of_it() -> None:

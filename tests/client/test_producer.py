@@ -338,12 +338,26 @@ def test_a_record_is_given_up_after_its_time_and_says_what_was_tried() -> None:
     run(test, request_timeout_ms=4_000, delivery_timeout_ms=9_000)
 
 
+def test_a_buffer_that_was_sent_may_be_used_for_the_next_record_at_once() -> None:
+    async def test(world: World, producer: Producer[Any, Any]) -> None:
+        key, value = bytearray(b"k1"), bytearray(b"v1")
+        for number in (b"1", b"2"):
+            key[1:], value[1:] = number, number
+            await producer.send("t", memoryview(value), key, partition=0)
+        bulk = await producer.send_batch([value, memoryview(b"v3")], "t", partition=0)
+        value[:] = b"??"
+        await producer.flush()
+        await bulk
+
+    assert run(test).cluster.values("t", 0) == [b"v1", b"v2", b"v2", b"v3"]
+
+
 def test_a_full_buffer_holds_senders_back_until_there_is_room_or_their_time_is_up() -> None:
     async def test(world: World, producer: Producer[Any, Any]) -> None:
         world.cluster.deaf.add(ApiKey.PRODUCE)
         for _ in range(10):
             await producer.send("t", b"x" * 100, partition=0)
-        with pytest.raises(BufferFull, match=r"buffer_memory \(1200 bytes\) is full"):
+        with pytest.raises(BufferFull, match=r"buffer_memory \(1300 bytes\) is full"):
             await producer.send("t", b"x", partition=0)
         cancelled = asyncio.create_task(producer.send("t", b"never", partition=0))
         waiting = [asyncio.create_task(producer.send("t", b"%d" % each, partition=0)) for each in range(3)]
@@ -354,7 +368,7 @@ def test_a_full_buffer_holds_senders_back_until_there_is_room_or_their_time_is_u
 
         await asyncio.gather(*waiting)
 
-    world = run(test, buffer_memory=1200, max_block_ms=10_000, request_timeout_ms=5_000)
+    world = run(test, buffer_memory=1300, max_block_ms=10_000, request_timeout_ms=5_000)
     assert world.cluster.values("t", 0) == [b"x" * 100] * 10 + [b"0", b"1", b"2"]
 
 

@@ -109,3 +109,64 @@ def test_a_batch_is_given_another_place_in_a_producers_sequence():
     header = read_header(batch)
     assert (header.producer_id, header.producer_epoch, header.base_sequence) == (2**40, 7, 2**31 - 1)
     assert crc_is_valid(batch, 0, header)
+
+
+def test_a_record_for_which_there_is_no_room_is_not_taken():
+    builder = BatchBuilder()
+    assert builder.append_if_room(0, b"key", b"value", 97) == 0
+    assert builder.append_if_room(0, b"key", b"value", 132) == -1
+    assert builder.record_count == 1
+    assert builder.most_bytes == 97 >= builder.size_bytes == builder.most_bytes == len(builder.build())
+
+
+def test_a_batch_has_room_for_what_its_bytes_leave_once_they_are_counted():
+    builder = BatchBuilder()
+    for _ in range(100):
+        builder.append(0, None, b"v" * 10)
+    assert builder.most_bytes == 61 + 100 * 38
+    assert builder.has_room(900, 61 + 64 * 17 + 36 * 18 + 900)
+    assert not builder.has_room(901, 61 + 64 * 17 + 36 * 18 + 900)
+    assert builder.most_bytes == builder.size_bytes == 61 + 64 * 17 + 36 * 18
+
+
+def test_what_its_owner_may_change_is_copied_when_it_comes():
+    key, value = bytearray(b"key"), bytearray(b"value")
+    builder = BatchBuilder()
+    assert builder.append_if_room(0, key, memoryview(value), 10**6) == -1
+    builder.append(0, key, memoryview(value))
+    key[:], value[:] = b"old", b"olden"
+    (record,) = iter_records(builder.build(), max_decompressed_bytes=0)
+    assert (record.key, record.value) == (b"key", b"value")
+
+
+@pytest.mark.parametrize("field", ["text", 5, [b"v"]])
+def test_what_is_not_bytes_is_not_taken(field):
+    builder = BatchBuilder()
+    with pytest.raises(TypeError, match="keys and values are bytes, not"):
+        builder.append(0, None, field)
+    with pytest.raises(TypeError, match="keys and values are bytes, not"):
+        builder.append(0, field, b"v")
+    assert builder.record_count == 0
+
+
+def test_records_of_all_kinds_are_read_in_the_order_in_which_they_were_appended():
+    builder = BatchBuilder(base_offset=100)
+    assert builder.append_if_room(10, None, b"a", 10**6) == 100
+    assert builder.append(7, b"k", b"b", [("h", b"x")]) == 101
+    assert builder.append(12, None, None) == 102
+    assert builder.append_values(11, [b"c", b"d"], 0, max_size_bytes=10**6) == 2
+    assert builder.append(9, b"k", b"e", offset=110) == 110
+    assert builder.append_if_room(10, b"k", None, 10**6) == 111
+    batch = builder.build()
+    records = list(iter_records(batch, max_decompressed_bytes=0))
+    assert [(each.offset, each.timestamp, each.key, each.value) for each in records] == [
+        (100, 10, None, b"a"),
+        (101, 7, b"k", b"b"),
+        (102, 12, None, None),
+        (103, 11, None, b"c"),
+        (104, 11, None, b"d"),
+        (110, 9, b"k", b"e"),
+        (111, 10, b"k", None),
+    ]
+    header = read_header(batch)
+    assert (header.base_timestamp, header.max_timestamp, header.last_offset) == (10, 12, 111)
