@@ -101,7 +101,7 @@ class Broker(CatalogListener):
             purgatory=self.purgatory,
         )
         self.server.dispatcher = Dispatcher(self)
-        self._housekeeping = Housekeeping(self)
+        self.housekeeping = Housekeeping(self)
         self._coordination: Coordination | None = None
         self._bringing_up: asyncio.Task[None] | None = None
         self._is_open = False
@@ -162,7 +162,7 @@ class Broker(CatalogListener):
             host, port = await self.server.listen(listener.name, listener.host, listener.port)
             self.bound[listener.name] = replace(listener, host=host, port=port)
         await self.server.start()
-        self._housekeeping.start()
+        self.housekeeping.start()
         self.cleaner.start()
         if self.catalog.topics.keys() & {CONSUMER_OFFSETS, TRANSACTION_STATE}:
             self._bringing_up = asyncio.ensure_future(self._bring_up())
@@ -237,7 +237,7 @@ class Broker(CatalogListener):
             self._coordination.release()
         await self.server.stop(STOP_GRACE_S)
         await self.server.dispatcher.close()
-        await self._housekeeping.close()
+        await self.housekeeping.close()
         await self._end_coordination()
         await self.cleaner.close()
         await self.partitions.close()

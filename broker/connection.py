@@ -16,6 +16,7 @@ Cork: all that one call of the loop completes leaves in one write.
 
 import asyncio
 import logging
+import sys
 from collections import deque
 from collections.abc import Callable
 from typing import Protocol, cast
@@ -30,7 +31,9 @@ from .waiting import Purgatory
 
 MAX_PENDING_REPLIES = 1024
 MOST_LANES = 4
-WRITE_HIGH_WATER_BYTES = 0  # what the peer does not take at once pauses sending
+WRITE_HIGH_WATER_BYTES = 128 * 1024 if sys.platform == "win32" else 0
+"""What a peer does not take at once pauses sending, and uvloop writes at once what would go beyond the mark, instead of at the
+end of its round. Windows' loop is never done with a write at once."""
 
 SILENT_S = 3.0
 """How long a half-sent request may be silent while others wait for the memory it holds."""

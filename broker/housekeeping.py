@@ -41,7 +41,7 @@ class Housekeeping:
         now = broker.loop.time()
         config = broker.config
         checkpoint_s = config.whole("log.flush.offset.checkpoint.interval.ms") / 1000
-        self._duties = [
+        self.duties = [
             Duty("connections", TICK_S, now, self._connections),
             Duty("flush.ms", TICK_S, now, self._timed_flushes),
             Duty("checkpoints", checkpoint_s, now + checkpoint_s, self._checkpoints),
@@ -69,7 +69,7 @@ class Housekeeping:
         loop = self._broker.loop
         while True:
             await asyncio.sleep(TICK_S)
-            for duty in self._duties:
+            for duty in self.duties:
                 if duty.due_at <= loop.time():
                     await self._perform(duty)
                     duty.due_at = loop.time() + (duty.period_s or self._retention_s)
