@@ -24,7 +24,7 @@ import asyncio
 import os
 import re
 from collections.abc import Mapping
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 from ..protocol.apis import SUPPORTED, ApiKey
 from ..protocol.errors import ErrorCode, KafkaError, MalformedMessage
@@ -49,6 +49,9 @@ DEFAULT_TIMEOUT_S = 30.0
 CLOSING_TIMEOUT_S = 5.0
 """How long a peer that does not read may hold up the end of a connection with unsent bytes."""
 _MAX_CORRELATION_ID = 2**31 - 1
+_READS_AT_ONCE = 16
+"""So often a large answer is read on before the loop has its turn."""
+_CAN_READ_ON = hasattr(os, "readv")  # not on Windows
 
 Buffer = bytes | bytearray | memoryview
 
@@ -88,6 +91,7 @@ class Connection(asyncio.BufferedProtocol):
         self._timeout_s = timeout_s
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
+        self._socket: Any = None  # of the transport, if it has one
         self._receiver = FrameReceiver(max_bytes=MAX_RESPONSE_BYTES)
         self._next_correlation_id = 0
         self._waiters: dict[int, _Waiter] = {}
@@ -246,6 +250,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        if _CAN_READ_ON:
+            self._socket = transport.get_extra_info("socket")
         if self._ended is not None:  # given up while connecting
             self._transport.abort()
 
@@ -255,13 +261,33 @@ class Connection(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         try:
             self._receiver.received(nbytes, self._take)
+            for _ in range(_READS_AT_ONCE):
+                more = self._read_on()
+                if not more:
+                    break
+                self._receiver.received(more, self._take)
         except MalformedMessage as error:
             self.give_up(error)
 
+    def _read_on(self) -> int:
+        """Read what has come of a large answer since: pieces of it come faster than the loop's turns. How many bytes."""
+        if not self._receiver.has_begun_large or self._ended is not None or self._socket is None:
+            return 0
+        try:
+            return os.readv(self._socket.fileno(), (self._receiver.get_buffer(),))
+        except BlockingIOError:
+            return 0  # not now; the transport waits for it
+        except OSError as error:
+            self._end(self._closed_by_peer(error))  # which the transport will not be told again
+            return 0
+
     def connection_lost(self, exc: Exception | None) -> None:
-        detail = f": {_reason(exc)}" if isinstance(exc, OSError) else ""
-        self._end(ConnectionLost(f"the broker at {self.address} closed the connection{detail}"))
+        self._end(self._closed_by_peer(exc))
         self._gone.set()
+
+    def _closed_by_peer(self, error: Exception | None) -> ConnectionLost:
+        detail = f": {_reason(error)}" if isinstance(error, OSError) else ""
+        return ConnectionLost(f"the broker at {self.address} closed the connection{detail}")
 
     def pause_writing(self) -> None:
         self._writable.clear()

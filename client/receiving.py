@@ -38,6 +38,11 @@ class FrameReceiver:
         self._large: memoryview | None = None
         self._filled = 0  # bytes of the large frame that are there
 
+    @property
+    def has_begun_large(self) -> bool:
+        """Whether what comes next belongs to a large frame, whose buffer is there."""
+        return self._large is not None
+
     def get_buffer(self) -> memoryview:
         """Where the next bytes are to go; never empty."""
         if self._large is not None:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from ottla.client.address import Address
-from ottla.client.connection import Connection
+from ottla.client.connection import Connection, RawAnswer
 from ottla.client.errors import CannotConnect, ConnectionLost, RequestTimedOut, UnsupportedApi
+from ottla.client.receiving import SCRATCH_BYTES
 from ottla.protocol.apis import SUPPORTED, ApiKey
+from ottla.protocol.frames import encode_size
 from ottla.protocol.messages import Message
 from support.scripted_broker import CLOSE, ScriptedBroker
 
@@ -203,5 +210,111 @@ def test_the_client_can_say_every_api_that_the_broker_answers() -> None:
                 k: high for k, (_, high) in versions.items()
             }
             await connection.close()
+
+    asyncio.run(scenario())
+
+
+READS_ON = pytest.mark.skipif(
+    not hasattr(os, "readv"), reason="the system cannot read from a file descriptor of a socket"
+)
+
+
+class _Socketed(asyncio.Transport):
+    """A transport that leaves reading to the test, and has a socket."""
+
+    def __init__(self, ours: socket.socket) -> None:
+        super().__init__({"socket": ours})
+
+    def writelines(self, list_of_data: Any) -> None:
+        """Nobody reads the request."""
+
+    def abort(self) -> None:
+        """The test closes the socket."""
+
+
+@contextmanager
+def asked_through_a_socket() -> Iterator[tuple[Connection, socket.socket, socket.socket, asyncio.Future[RawAnswer]]]:
+    """A connection with a request under way, its socket, the broker's, and the answer to be; inside a loop."""
+    ours, broker = socket.socketpair()
+    with ours, broker:
+        ours.setblocking(False)
+        connection = Connection(Address("h", 1), client_id="me", timeout_s=30)
+        connection.connection_made(_Socketed(ours))
+        yield connection, ours, broker, connection.send(ApiKey.METADATA, 1, b"which topics?")
+
+
+def read_once(connection: Connection, ours: socket.socket) -> None:
+    """As a transport does when its loop says that there is something."""
+    connection.buffer_updated(ours.recv_into(connection.get_buffer(-1)))
+
+
+@READS_ON
+def test_a_large_answer_that_is_there_is_read_without_waiting_for_the_loop() -> None:
+    async def scenario() -> None:
+        with asked_through_a_socket() as (connection, ours, broker, answer):
+            body = bytes(4) + b"x" * (2 * SCRATCH_BYTES)
+            broker.sendall(encode_size(len(body)) + body)
+            read_once(connection, ours)
+
+            assert answer.done()
+            assert (await answer).frame == body
+
+    asyncio.run(scenario())
+
+
+@READS_ON
+def test_the_rest_of_a_large_answer_is_waited_for_where_it_has_not_come() -> None:
+    async def scenario() -> None:
+        with asked_through_a_socket() as (connection, ours, broker, answer):
+            body = bytes(4) + b"x" * (2 * SCRATCH_BYTES)
+            broker.sendall(encode_size(len(body)) + body[:-1])
+            read_once(connection, ours)
+            assert not answer.done()
+            assert connection.is_open
+            broker.sendall(body[-1:])
+            read_once(connection, ours)
+
+            assert (await answer).frame == body
+
+    asyncio.run(scenario())
+
+
+@READS_ON
+def test_a_connection_that_ends_within_a_large_answer_is_left_to_the_transport_to_tell() -> None:
+    async def scenario() -> None:
+        with asked_through_a_socket() as (connection, ours, broker, answer):
+            body = bytes(4) + b"x" * (2 * SCRATCH_BYTES)
+            broker.sendall(encode_size(len(body)) + body[:-1])
+            broker.close()
+            read_once(connection, ours)
+            assert not answer.done()
+            connection.connection_lost(None)
+
+            with pytest.raises(ConnectionLost, match="the broker at h:1 closed the connection"):
+                await answer
+
+    asyncio.run(scenario())
+
+
+@READS_ON
+def test_a_connection_that_is_reset_within_a_large_answer_says_so() -> None:
+    async def scenario() -> None:
+        listener = socket.create_server(("127.0.0.1", 0))
+        with listener, socket.create_connection(listener.getsockname()) as ours:
+            broker, _ = listener.accept()
+            connection = Connection(Address("h", 1), client_id="me", timeout_s=30)
+            connection.connection_made(_Socketed(ours))
+            answer = connection.send(ApiKey.METADATA, 1, b"which topics?")
+            body = bytes(4) + b"x" * (2 * SCRATCH_BYTES)
+            broker.sendall(encode_size(len(body)) + body[:100])
+            beginning = ours.recv_into(connection.get_buffer(-1))
+            broker.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            broker.close()
+            connection.buffer_updated(beginning)
+
+            with pytest.raises(
+                ConnectionLost, match="the broker at h:1 closed the connection: Connection reset by peer"
+            ):
+                await answer
 
     asyncio.run(scenario())
