@@ -44,6 +44,7 @@ from .partitions import Partitions
 from .producer_ids import ProducerIds
 from .server import Server
 from .topic_names import CONSUMER_OFFSETS, TRANSACTION_STATE
+from .waiting import Purgatory
 
 if TYPE_CHECKING:
     from .coordination import Coordination
@@ -73,6 +74,7 @@ class Broker(CatalogListener):
         self.loop = asyncio.get_running_loop()
         self.catalog = Catalog()
         self.flusher = Flusher()
+        self.purgatory = Purgatory(self.loop)
         self.fetch_sessions = FetchSessions(config.whole("max.incremental.fetch.session.cache.slots"), Random())
         self.fetch_max_bytes = config.whole("fetch.max.bytes")
         self.load_report: LoadReport
@@ -96,9 +98,10 @@ class Broker(CatalogListener):
             max_connections_per_ip=config.whole("max.connections.per.ip"),
             max_connections_of_address=config.max_connections_of_address,
             max_idle_s=config.whole("connections.max.idle.ms") / 1000,
+            purgatory=self.purgatory,
         )
         self.server.dispatcher = Dispatcher(self)
-        self._housekeeping = Housekeeping(self)
+        self.housekeeping = Housekeeping(self)
         self._coordination: Coordination | None = None
         self._bringing_up: asyncio.Task[None] | None = None
         self._is_open = False
@@ -159,7 +162,7 @@ class Broker(CatalogListener):
             host, port = await self.server.listen(listener.name, listener.host, listener.port)
             self.bound[listener.name] = replace(listener, host=host, port=port)
         await self.server.start()
-        self._housekeeping.start()
+        self.housekeeping.start()
         self.cleaner.start()
         if self.catalog.topics.keys() & {CONSUMER_OFFSETS, TRANSACTION_STATE}:
             self._bringing_up = asyncio.ensure_future(self._bring_up())
@@ -234,7 +237,7 @@ class Broker(CatalogListener):
             self._coordination.release()
         await self.server.stop(STOP_GRACE_S)
         await self.server.dispatcher.close()
-        await self._housekeeping.close()
+        await self.housekeeping.close()
         await self._end_coordination()
         await self.cleaner.close()
         await self.partitions.close()

@@ -16,6 +16,7 @@ Cork: all that one call of the loop completes leaves in one write.
 
 import asyncio
 import logging
+import sys
 from collections import deque
 from collections.abc import Callable
 from typing import Protocol, cast
@@ -26,10 +27,13 @@ from .inbox import Inbox
 from .memory import MemoryBudget
 from .outbox import Outbox
 from .receive_memory import ReceiveMemory
+from .waiting import Purgatory
 
 MAX_PENDING_REPLIES = 1024
 MOST_LANES = 4
-WRITE_HIGH_WATER_BYTES = 128 * 1024  # under a chunk of records: one that the peer does not take pauses sending
+WRITE_HIGH_WATER_BYTES = 128 * 1024 if sys.platform == "win32" else 0
+"""What a peer does not take at once pauses sending, and uvloop writes at once what would go beyond the mark, instead of at the
+end of its round. Windows' loop is never done with a write at once."""
 
 SILENT_S = 3.0
 """How long a half-sent request may be silent while others wait for the memory it holds."""
@@ -59,7 +63,7 @@ class Reply:
         """Send `parts` when it is this reply's turn; an empty list sends nothing (acks=0)."""
         assert self.parts is None, "a reply is completed once"
         self.parts = parts
-        self.connection.reply_completed(self)
+        self.connection.reply_completed(parts)
 
     def let_next_begin(self) -> None:
         """The request is decided: the next may begin before this reply is completed."""
@@ -83,6 +87,9 @@ class Reply:
 class Lane(Protocol):
     """What was left with a connection to serve requests like one before with fewer steps (`api/produce_again`)."""
 
+    answers_at_once: bool
+    """Whether `at_once` ever gives a response."""
+
     def is_for(self, frame: memoryview) -> bool:
         """Whether a request has its form."""
 
@@ -99,6 +106,7 @@ class Service(Protocol):
     receive_memory: ReceiveMemory
     budget: MemoryBudget
     max_frame_bytes: int
+    purgatory: Purgatory
 
     def connection_opened(self, connection: "Connection") -> bool: ...
 
@@ -117,13 +125,16 @@ class Connection(asyncio.BufferedProtocol):
         self.local_host = ""
         self.is_closed = False
         self.lanes: tuple[Lane, ...] = ()
+        self._at_once: tuple[Callable[[memoryview], bytes | None], ...] = ()
         self.active_at = 0.0
         self._service = service
+        self._purgatory = service.purgatory
         self._loop = asyncio.get_running_loop()
         self._inbox = Inbox(service.receive_memory, service.budget, max_frame_bytes=service.max_frame_bytes)
         self._replies: deque[Reply] = deque()
         self._corked = False
         self._flush_scheduled = False
+        self._is_quiet = True  # nothing is received and not served, and nothing decided about reading or the end
         self._reading_paused = False
         self._awaiting_memory = 0
         self._awaiting_since = 0.0
@@ -160,6 +171,7 @@ class Connection(asyncio.BufferedProtocol):
     def keep_lane(self, lane: Lane) -> None:
         """Try it first for what comes next; of the others the newest are kept, MOST_LANES in all."""
         self.lanes = (lane, *self.lanes[: MOST_LANES - 1])
+        self._at_once = tuple(each.at_once for each in self.lanes if each.answers_at_once)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport = cast(asyncio.Transport, transport)  # uvloop's have no common class with asyncio's
@@ -182,7 +194,7 @@ class Connection(asyncio.BufferedProtocol):
             if reply.parts is None and reply.abandoned is not None:
                 reply.abandoned()
         self._replies.clear()
-        self.lanes = ()
+        self.lanes = self._at_once = ()
         if self._awaiting_memory:
             self._service.budget.withdraw(self._memory_granted)
         self._inbox.clear()
@@ -193,7 +205,7 @@ class Connection(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         self.active_at = self._loop.time()
         self._received_since += nbytes
-        if not (self._replies or self.is_closed or self._end_reason is not None) and self._outbox.is_ready:
+        if self._is_quiet and not self._replies and not self.is_closed and self._outbox.is_ready:
             frame = self._inbox.lone_frame(nbytes)
             if frame is not None:
                 self._serve_alone(frame)
@@ -234,7 +246,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def drain(self) -> None:
         """Begin nothing more; the connection closes when its pending replies are sent."""
-        self._end_reason = "the broker is stopping"
+        self._end("the broker is stopping")
         for reply in tuple(self._replies):
             if reply.parts is None and reply.hurry is not None:
                 reply.hurry()
@@ -244,31 +256,29 @@ class Connection(asyncio.BufferedProtocol):
         """End when the replies before this one are sent; it itself has none."""
         if not self.is_closed:
             self._replies.remove(reply)
-            self._end_reason = reason
+            self._end(reason)
             self._go_on_soon()
+
+    def _end(self, reason: str) -> None:
+        """Begin nothing more."""
+        self._end_reason, self._is_quiet = reason, False
 
     def line_released(self) -> None:
         """A request that held the line does so no more: what is waiting behind it may begin, soon."""
         if not self._corked and not self.is_closed:
             self._go_on_soon()
 
-    def reply_completed(self, reply: Reply) -> None:
-        """A reply was filled: send what is next in order; soon, when others may be filled meanwhile and share the write."""
+    def reply_completed(self, parts: list[Part]) -> None:
+        """A reply was filled with `parts`: send what is next; soon, when others may yet be filled and share the write."""
         if self._corked or self.is_closed:
             return
         if len(self._replies) > 1:
             self._go_on_soon()
-        elif self._has_nothing_else_to_do:
-            self._send_completed()
+        elif self._is_quiet and self._outbox.is_ready and len(parts) == 1 and isinstance(parts[0], bytes):
+            self._replies.clear()
+            self._transport.write(parts[0])
         else:
             self._flush_and_go_on()
-
-    @property
-    def _has_nothing_else_to_do(self) -> bool:
-        """Nothing is received and not served, and nothing is decided about reading or the end."""
-        return not (
-            self._inbox.unserved_bytes or self._reading_paused or self._awaiting_memory or self._end_reason is not None
-        )
 
     def _go_on_soon(self) -> None:
         """Look again, in the loop's next round, at what may be sent and begun."""
@@ -290,10 +300,26 @@ class Connection(asyncio.BufferedProtocol):
         That is how a consumer at the tail sends, and a producer that waits for each answer; the calls on the way are most of
         what such a request costs.
         """
-        response = self._at_once(frame)
+        purgatory = self._purgatory
+        purgatory.is_alone = True
+        response: bytes | None = None
+        try:
+            for at_once in self._at_once:
+                response = at_once(frame)
+                if response is not None:
+                    break
+            else:
+                self._begin_alone(frame)
+        finally:
+            purgatory.is_alone = False
+        if purgatory.due:
+            purgatory.release()
         if response is not None:
             self._transport.write(response)
-            return
+        elif self._end_reason is not None or self._replies[-1].parts is not None:
+            self._serve_frames()
+
+    def _begin_alone(self, frame: memoryview) -> None:
         reply = Reply(self, self.active_at)
         self._replies.append(reply)
         self._corked = True
@@ -301,11 +327,9 @@ class Connection(asyncio.BufferedProtocol):
             self._service.serve(self, frame, reply)
         except MalformedMessage as error:
             self._replies.pop()
-            self._end_reason = str(error)
+            self._end(str(error))
         finally:
             self._corked = False
-        if reply.parts is not None or self._end_reason is not None:
-            self._serve_frames()
 
     def _serve_frames(self) -> None:
         """Serve every request that may begin, send what is answered, then keep the rest and decide about reading."""
@@ -317,7 +341,7 @@ class Connection(asyncio.BufferedProtocol):
                 frame = self._inbox.next_frame()
                 if frame is None:
                     break
-                response = self._at_once(frame)
+                response = self._answer_of(frame)
                 if response is not None:
                     self._answer_at_once(response)
                     continue
@@ -327,7 +351,7 @@ class Connection(asyncio.BufferedProtocol):
         except MalformedMessage as error:
             if begun is not None:
                 self._replies.pop()  # of the request that was none; those before it are still answered
-            self._end_reason = str(error)
+            self._end(str(error))
         finally:
             self._corked = False
         self._send_completed()
@@ -336,10 +360,10 @@ class Connection(asyncio.BufferedProtocol):
         if not self.is_closed:
             self._settle()
 
-    def _at_once(self, frame: memoryview) -> bytes | None:
+    def _answer_of(self, frame: memoryview) -> bytes | None:
         """The response to a request that one of the lanes takes."""
-        for lane in self.lanes:
-            response = lane.at_once(frame)
+        for at_once in self._at_once:
+            response = at_once(frame)
             if response is not None:
                 return response
         return None
@@ -369,9 +393,11 @@ class Connection(asyncio.BufferedProtocol):
         self._outbox.pump()
 
     def _settle(self) -> None:
+        self._is_quiet = False
         if not self._inbox.unserved_bytes and not self._awaiting_memory:
             self._inbox.clear()
             self._resume_reading()
+            self._is_quiet = self._end_reason is None
             return
         wanted = self._inbox.settle()
         if wanted and not self._awaiting_memory:

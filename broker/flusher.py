@@ -15,7 +15,6 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable, Iterable
-from functools import partial
 
 from ..storage.log import Flush, Log
 from .sync_threads import SyncThreads
@@ -46,8 +45,10 @@ class Flusher:
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._threads = SyncThreads(SYNC_THREADS)
+        self._threads: SyncThreads[tuple[_Line, Flush]] = SyncThreads(SYNC_THREADS, self._run)
         self._under_way = 0
+        self.flushed_bytes = 0
+        """What became durable here, ever."""
         self._lines: dict[Log, _Line] = {}
         self._ended: asyncio.Future[None] | None = None
 
@@ -56,13 +57,20 @@ class Flusher:
 
         The deadline is a time of the loop's clock; it is looked at by `expire`.
         """
-        line = self._line(log)
+        line = self._lines.get(log)
+        if line is None:
+            line = self._lines[log] = _Line(log)
         line.waiting.append((end_offset, deadline, done))
-        self._schedule(line)
+        if not line.running and not line.scheduled:
+            self._schedule(line)
 
     def flush_soon(self, log: Log) -> None:
         """Sync in the background; nobody waits."""
-        self._schedule(self._line(log))
+        line = self._lines.get(log)
+        if line is None:
+            line = self._lines[log] = _Line(log)
+        if not line.running and not line.scheduled:
+            self._schedule(line)
 
     async def flush(self, log: Log) -> None:
         """Return when everything appended so far is on the disk; raise what the sync raised."""
@@ -99,16 +107,9 @@ class Flusher:
         await self.settled()
         self._threads.close()
 
-    def _line(self, log: Log) -> _Line:
-        line = self._lines.get(log)
-        if line is None:
-            line = self._lines[log] = _Line(log)
-        return line
-
     def _schedule(self, line: _Line) -> None:
-        if not line.running and not line.scheduled:
-            line.scheduled = True
-            self._loop.call_soon(self._begin, line)
+        line.scheduled = True
+        self._loop.call_soon(self._begin, line)
 
     def _begin(self, line: _Line) -> None:
         line.scheduled = False
@@ -118,10 +119,11 @@ class Flusher:
             return
         line.running = True
         self._under_way += 1
-        self._threads.run(partial(self._run, line, flush), under_way=self._under_way)
+        self._threads.run((line, flush), under_way=self._under_way)
 
-    def _run(self, line: _Line, flush: Flush) -> None:
+    def _run(self, task: tuple[_Line, Flush]) -> None:
         """In a sync thread."""
+        line, flush = task
         error: Exception | None = None
         try:
             flush.run()
@@ -132,7 +134,7 @@ class Flusher:
     def _ran(self, line: _Line, flush: Flush, error: Exception | None) -> None:
         line.running = False
         self._under_way -= 1
-        line.log.finish_flush(flush, error)
+        self.flushed_bytes += line.log.finish_flush(flush, error)
         if error is not None and line.log.poisoned is None:
             _log.warning("%s: a flush found no room and will be tried again: %s", line.log.directory, error)
         self._tell(line, flush.end_offset, error)
@@ -146,7 +148,8 @@ class Flusher:
             else:
                 each[2](error)
         if line.waiting:
-            self._schedule(line)
+            if not line.scheduled:
+                self._schedule(line)
         elif not line.scheduled:
             del self._lines[line.log]
             if self._ended is not None:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from .app import Broker
 
 TICK_S = 1.0
+MOST_UNNOTED_BYTES = 256 * 1024 * 1024
+"""A crash leaves the logs to be proven from the checkpoints on: these are written sooner where so much has come since."""
 
 log = logging.getLogger(__name__)
 
@@ -39,12 +41,14 @@ class Housekeeping:
         now = broker.loop.time()
         config = broker.config
         checkpoint_s = config.whole("log.flush.offset.checkpoint.interval.ms") / 1000
-        self._duties = [
+        self.duties = [
             Duty("connections", TICK_S, now, self._connections),
             Duty("flush.ms", TICK_S, now, self._timed_flushes),
             Duty("checkpoints", checkpoint_s, now + checkpoint_s, self._checkpoints),
+            Duty("checkpoints under load", TICK_S, now, self._checkpoints_if_much_came),
             Duty("retention", 0.0, now + self._retention_s, self._retention),
         ]
+        self._noted_bytes = 0
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -65,7 +69,7 @@ class Housekeeping:
         loop = self._broker.loop
         while True:
             await asyncio.sleep(TICK_S)
-            for duty in self._duties:
+            for duty in self.duties:
                 if duty.due_at <= loop.time():
                     await self._perform(duty)
                     duty.due_at = loop.time() + (duty.period_s or self._retention_s)
@@ -86,7 +90,13 @@ class Housekeeping:
             partition.flush_if_due(now_ms)
 
     async def _checkpoints(self) -> None:
+        flushed_bytes = self._broker.flusher.flushed_bytes
         await self._broker.partitions.keep_checkpoints()
+        self._noted_bytes = flushed_bytes
+
+    async def _checkpoints_if_much_came(self) -> None:
+        if self._broker.flusher.flushed_bytes - self._noted_bytes >= MOST_UNNOTED_BYTES:
+            await self._checkpoints()
 
     async def _retention(self) -> None:
         await self._broker.sweep()

@@ -133,10 +133,14 @@ class Partition:
 
     def _appended(self, appended: Appended, size_bytes: int, batch: memoryview | None = None) -> None:
         """Wake the readers, and bound what is dirty."""
+        log = self.log
         if not appended.duplicate:
-            self._tell_readers(size_bytes, batch)
-        if self.log.dirty_bytes > DIRTY_LIMIT_BYTES:
-            self._flusher.flush_soon(self.log)
+            if self.waits or log.producers.open_transactions or self._undecided_bytes:
+                self._tell_readers(size_bytes, batch)
+            else:
+                self._stable_end = log.log_end_offset
+        if log.dirty_bytes > DIRTY_LIMIT_BYTES:
+            self._flusher.flush_soon(log)
 
     def end_transaction(self, end: TransactionEnd, *, now_ms: int) -> Appended:
         """Append the marker that ends a producer's transaction here; wakes the readers. KafkaError as the log's."""
@@ -168,12 +172,10 @@ class Partition:
 
     def needs_sync(self, appended: Appended, *, acks: int) -> bool:
         """Whether an append may be acknowledged only after a sync."""
-        end_offset = appended.last_offset + 1
-        if end_offset <= self.log.recovery_point:
+        end_offset, recovery_point, settings = appended.last_offset + 1, self.log.recovery_point, self.settings
+        if end_offset <= recovery_point:
             return False
-        if self.settings.acks_all_syncs and acks == -1:
-            return True
-        return end_offset - self.log.recovery_point >= self.settings.sync_every_messages
+        return (acks == -1 and settings.acks_all_syncs) or end_offset - recovery_point >= settings.sync_every_messages
 
     def when_synced(self, appended: Appended, done: Done, *, deadline: float) -> None:
         """Call `done` when the append is on the disk, when it never will be, or at `deadline` (the loop's clock)."""

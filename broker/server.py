@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from .connection import Connection, Reply
 from .memory import MemoryBudget
 from .receive_memory import ReceiveMemory
+from .waiting import Purgatory
 
 if TYPE_CHECKING:
     from .dispatch import Dispatcher
@@ -36,9 +37,11 @@ class Server:
         max_connections_per_ip: int,
         max_connections_of_address: Mapping[str, int],
         max_idle_s: float,
+        purgatory: Purgatory,
     ) -> None:
         self.receive_memory = ReceiveMemory()
         self.budget = MemoryBudget(queued_max_bytes)
+        self.purgatory = purgatory
         self.max_frame_bytes = max_frame_bytes
         self.max_connections = max_connections
         self.max_connections_per_ip = max_connections_per_ip

@@ -10,23 +10,28 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
+from typing import Generic, TypeVar
 
-Task = Callable[[], None]
-"""Tells of its end, and of its failure, by itself: it does not raise."""
+Task = TypeVar("Task")
 
 
-class SyncThreads:
-    """At most `limit` threads, started as they are needed. Owned by the loop."""
+class SyncThreads(Generic[Task]):
+    """At most `limit` threads, started as they are needed, each of which calls `perform` with a task. Owned by the loop.
 
-    def __init__(self, limit: int) -> None:
+    `perform` tells of a task's end, and of its failure, by itself: it does not raise.
+    """
+
+    def __init__(self, limit: int, perform: Callable[[Task], None]) -> None:
         self._limit = limit
+        self._perform = perform
         self._tasks: SimpleQueue[Task | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
 
     def run(self, task: Task, *, under_way: int) -> None:
-        """Have `task` run; `under_way` is how many, this one included, have not ended."""
-        if len(self._threads) < min(under_way, self._limit):
-            thread = threading.Thread(target=self._work, name=f"sync_{len(self._threads)}", daemon=True)
+        """Have `task` performed; `under_way` is how many, this one included, have not ended."""
+        started = len(self._threads)
+        if started < under_way and started < self._limit:
+            thread = threading.Thread(target=self._work, name=f"sync_{started}", daemon=True)
             self._threads.append(thread)
             thread.start()
         self._tasks.put(task)
@@ -40,6 +45,6 @@ class SyncThreads:
         self._threads.clear()
 
     def _work(self) -> None:
-        get = self._tasks.get
+        get, perform = self._tasks.get, self._perform
         while (task := get()) is not None:
-            task()
+            perform(task)

@@ -123,9 +123,12 @@ class RecordsForm:
         self._other_bytes = len(empty) - 4 - size_bytes
 
     def around(
-        self, correlation_id: int, session_id: int, answer: FetchAnswer, records_bytes: int
+        self, correlation_id: int, session_id: int, ends: tuple[int, int, int], records_bytes: int
     ) -> tuple[bytes, bytes]:
-        """What stands before the records in the whole response, its size in front, and what behind."""
+        """What stands before the records in the whole response, its size in front, and what behind.
+
+        `ends`: the high watermark, the last stable offset and the log start offset.
+        """
         size = pack_uvarint(records_bytes + 1) if self._flexible else INT32.pack(records_bytes)
         before, between, behind = self._pieces
         head = self._struct.pack(
@@ -134,9 +137,7 @@ class RecordsForm:
             before,
             session_id,
             between,
-            answer.high_watermark,
-            answer.last_stable_offset,
-            answer.log_start_offset,
+            *ends,
             behind,
         )
         return head + size, self._after

@@ -87,10 +87,13 @@ class ProduceForm:
             if frame[end] or frame[end + 1] or frame[end + 2]:
                 return None
             size = frame[start]
-            if size < 0x80:
+            start += 1
+            if size >= 0x80:
+                more = frame[start]
                 start += 1
-            else:
-                size, start = _longer_uvarint(frame, start, size)
+                size = size & 0x7F | (more & 0x7F) << 7
+                if more >= 0x80:
+                    size, start = _third_of_uvarint(frame, start, size)
             size -= 1
         else:
             (size,) = INT32.unpack_from(frame, start)
@@ -131,15 +134,10 @@ def correlation_id_of(frame: Frame) -> int:
     return int(INT32.unpack_from(frame, 4)[0])
 
 
-def _longer_uvarint(frame: Frame, position: int, first: int) -> tuple[int, int]:
-    """An unsigned varint of two or three bytes and the position behind it; 0 for a longer one, which is rare enough."""
-    second = frame[position + 1]
-    if second < 0x80:
-        return first & 0x7F | second << 7, position + 2
-    third = frame[position + 2]
-    if third < 0x80:
-        return first & 0x7F | (second & 0x7F) << 7 | third << 14, position + 3
-    return 0, position
+def _third_of_uvarint(frame: Frame, position: int, value: int) -> tuple[int, int]:
+    """With its third byte, and the position behind it; 0 for a longer one, which is rare enough."""
+    third = frame[position]
+    return (value | third << 14, position + 1) if third < 0x80 else (0, position)
 
 
 def _uvarint_bytes(value: int) -> int:

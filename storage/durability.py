@@ -119,20 +119,28 @@ class Durability:
         self._epochs.dirty = False
         return os.path.join(self._directory, LEADER_EPOCH_FILE), encode_epochs(self._epochs.entries)
 
-    def finish(self, flush: Flush, error: Exception | None) -> None:
-        """A flush is over; perhaps it was over before, for `run_all` does not wait for those under way."""
+    def finish(self, flush: Flush, error: Exception | None) -> int:
+        """A flush is over; perhaps it was over before, for `run_all` does not wait for those under way.
+
+        Returns how many bytes are on the disk now that were not known to be.
+        """
         if flush in self._flushes:
             self._flushes.remove(flush)
         if isinstance(error, NoRoom):
             self._epochs.dirty = self.names_changed = True
             self._sealed = [*flush.sealed, *self._sealed]  # an index may still wait for room
-            return
+            return 0
         if error is not None:
             self.poison(f"sync failed: {error}")
         if self.poisoned is not None:
-            return  # also a sync that worked proves nothing after one that did not
-        self.flushed_bytes = max(self.flushed_bytes, flush.appended_bytes)
-        self.recovery_point = max(self.recovery_point, flush.end_offset)
+            return 0  # also a sync that worked proves nothing after one that did not
+        if flush.end_offset > self.recovery_point:
+            self.recovery_point = flush.end_offset
+        gained_bytes = flush.appended_bytes - self.flushed_bytes
+        if gained_bytes <= 0:
+            return 0
+        self.flushed_bytes += gained_bytes
+        return gained_bytes
 
     def run_all(self) -> None:
         """Make everything durable, what others have begun included. KafkaError when that fails."""

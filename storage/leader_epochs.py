@@ -24,20 +24,21 @@ UNDEFINED_OFFSET = -1
 class LeaderEpochs:
     """The epochs of one log, oldest first."""
 
-    __slots__ = ("_entries", "dirty")
+    __slots__ = ("_entries", "dirty", "latest_epoch")
 
     def __init__(self, entries: list[EpochEntry] | None = None) -> None:
         self._entries: list[EpochEntry] = entries or []
         self.dirty = False
+        self.latest_epoch = UNDEFINED_EPOCH
+        """The newest epoch, -1 when there is none."""
+        self._note_latest()
+
+    def _note_latest(self) -> None:
+        self.latest_epoch = self._entries[-1].epoch if self._entries else UNDEFINED_EPOCH
 
     @property
     def entries(self) -> list[EpochEntry]:
         return list(self._entries)
-
-    @property
-    def latest_epoch(self) -> int:
-        """The newest epoch, -1 when there is none."""
-        return self._entries[-1].epoch if self._entries else UNDEFINED_EPOCH
 
     def first_offset(self, default: int) -> int:
         """Where the oldest known epoch begins; the default if none is known."""
@@ -53,6 +54,7 @@ class LeaderEpochs:
         while self._entries and (self._entries[-1].epoch >= epoch or self._entries[-1].start_offset >= start_offset):
             self._entries.pop()
         self._entries.append(EpochEntry(epoch, start_offset))
+        self.latest_epoch = epoch
         self.dirty = True
 
     def end_offset_for(self, epoch: int, log_end_offset: int) -> tuple[int, int]:
@@ -77,6 +79,7 @@ class LeaderEpochs:
         while self._entries and self._entries[-1].start_offset >= end_offset:
             self._entries.pop()
             self.dirty = True
+        self._note_latest()
 
     def truncate_start(self, start_offset: int) -> None:
         """Forget epochs that end before `start_offset`; the one that covers it now begins there."""

@@ -285,11 +285,14 @@ class Log:
             active = parts.segments.active
         PLACE.pack_into(batch, 0, base_offset, header[LENGTH], leader_epoch)
         active.make_room(size_bytes)
+        position = active.end[1]
         try:
-            active.log.write(batch, active.end[1])  # as `Segment.write`
+            active.log.write(batch, position)  # as `Segment.write`
         except OSError as error:
             raise appending.undo_write(error) from error
-        appending.begin(leader_epoch)
+        if not position or leader_epoch > self.leader_epochs.latest_epoch:
+            appending.begin(leader_epoch)
+        active.unsynced = True
         active.appended(base_offset, last_offset, size_bytes, max_timestamp, config.index_interval_bytes)
         parts.durability.appended_bytes += size_bytes
         self.log_end_offset = end_offset = last_offset + 1
@@ -400,11 +403,11 @@ class Log:
         """Take note of all that is dirty; None when nothing is, or the log is poisoned. Then run it, then finish it."""
         return self._parts.durability.begin()
 
-    def finish_flush(self, flush: Flush, error: Exception | None = None) -> None:
+    def finish_flush(self, flush: Flush, error: Exception | None = None) -> int:
         """What came of `flush.run`: nothing raised moves the recovery point, an error poisons the log
-        (NoRoom does not).
+        (NoRoom does not). Returns how many bytes are on the disk now that were not known to be.
         """
-        self._parts.durability.finish(flush, error)
+        return self._parts.durability.finish(flush, error)
 
     def flush(self) -> None:
         """Make everything durable now; waits for the disk. Raises the log's KafkaError when the sync fails."""

@@ -88,7 +88,6 @@ class Reader:
         self._form = form
         self._log = logs.of(wanted.index)
         self._records = RecordsForm(topic, wanted.index, version, framed, committed=committed)
-        self._answer = fetch.FetchAnswer(wanted.index, log_start_offset=0, aborted=[] if committed else None)
         self._send = send
         self._correlation_id = 0
 
@@ -108,9 +107,8 @@ class Reader:
         self._log.forget(self._hand_over)
 
     def _hand_over(self, records: Buffer) -> None:
-        answer = self._answer
-        answer.high_watermark = answer.last_stable_offset = self._log.end_offset
-        before, after = self._records.around(self._correlation_id, 0, answer, len(records))
+        end = self._log.end_offset
+        before, after = self._records.around(self._correlation_id, 0, (end, end, 0), len(records))
         self._send(b"".join((before, records, after)))
 
 

@@ -40,7 +40,7 @@ from ...storage.log import FileSlice
 from ..fetch_sessions import FetchContext, SessionRefused
 from ..partition import NOT_ASKED, Partition
 from ..replies import framed_parts
-from ..waiting import FetchWait
+from ..waiting import FetchWait, Purgatory
 
 if TYPE_CHECKING:
     from ..app import Broker
@@ -51,6 +51,7 @@ LEADER_TOLD_FROM = 16
 LEADER_TOLD_WITH = frozenset({ErrorCode.NOT_LEADER_OR_FOLLOWER, ErrorCode.FENCED_LEADER_EPOCH})
 """Errors that come, from version 16 on, with the leader (KIP-951)."""
 
+FAILED = "Fetch failed in the broker"
 NONE_UNREADABLE: frozenset[Partition] = frozenset()
 
 log = logging.getLogger(__name__)
@@ -175,7 +176,8 @@ class Fetch:
         return found
 
     def _wait(self, partitions: list[Partition]) -> None:
-        wait = _Wait(self, self._broker.loop, partitions, self._request, self._size_bytes)
+        wait, request = _Wait(self._broker.purgatory, self, self._reply, self._request.isolation_level), self._request
+        wait.begin(partitions, request.min_bytes - self._size_bytes, request.max_wait_ms)
         self._reply.abandoned, self._reply.hurry = wait.cancel, wait.wake
 
     def look_again(self) -> None:
@@ -297,27 +299,18 @@ class Fetch:
 class _Wait(FetchWait):
     """A request that waits for more than the bytes that are there."""
 
-    __slots__ = ("_fetch",)
+    __slots__ = ("_fetch", "_reply")
 
-    def __init__(
-        self,
-        fetch: Fetch,
-        loop: asyncio.AbstractEventLoop,
-        partitions: list[Partition],
-        request: FetchRequest,
-        there_bytes: int,
-    ) -> None:
-        super().__init__(
-            loop,
-            partitions,
-            wanted_bytes=request.min_bytes - there_bytes,
-            max_wait_ms=request.max_wait_ms,
-            committed=request.isolation_level == READ_COMMITTED,
-        )
+    def __init__(self, purgatory: Purgatory, fetch: Fetch, reply: Reply, isolation_level: int) -> None:
+        super().__init__(purgatory, committed=isolation_level == READ_COMMITTED)
         self._fetch = fetch
+        self._reply = reply
 
     def _fire(self) -> None:
         self._fetch.look_again()
+
+    def fail(self) -> None:
+        self._reply.close(FAILED)
 
 
 def may_wait(request: FetchRequest) -> bool:

@@ -5,25 +5,24 @@
                             | no
                             +--> api/fetch, all of it
 
-A consumer at the tail sends such requests as often as records arrive, and is answered with the records of one partition: that
-answer is put together in one step, too, and where they are few and their pages warm, they are read at once.  What a request
-is answered is decided in `fetch`, whichever way it came.
+A consumer at the tail sends such requests as often as records arrive (`fetch_tail`), and is answered with the records of one
+partition: that answer is put together in one step, too (`fetch_answer`).  What a request is answered is decided in `fetch`,
+whichever way it came.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...protocol.errors import ErrorCode, KafkaError
-from ...protocol.fetch import FetchAnswer, FetchRequest, Part, SizedRecords
+from ...protocol.errors import ErrorCode
+from ...protocol.fetch import FetchAnswer, FetchRequest, Part
 from ...protocol.fetch_form import FetchForm, RecordsForm
 from ...protocol.messages import RequestHeader
 from ...protocol.produce import TopicKey
-from ...storage.log import FileSlice
-from ..outbox import JOIN_BYTES
 from ..replies import framed
 from . import fetch
 from .fetch import READ_COMMITTED, serve_request
+from .fetch_answer import joined
 from .fetch_tail import TailReader
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ def serve(broker: Broker, header: RequestHeader, frame: memoryview, reply: Reply
 class FetchLane:
     """The way of one connection's requests for one set of partitions."""
 
-    __slots__ = ("_broker", "_committed", "_form", "_forms", "_tail", "_version")
+    __slots__ = ("_broker", "_committed", "_form", "_forms", "_tail", "_version", "answers_at_once")
 
     def __init__(self, broker: Broker, form: FetchForm, version: int, request: FetchRequest) -> None:
         self._broker = broker
@@ -51,6 +50,7 @@ class FetchLane:
         self._committed = request.isolation_level == READ_COMMITTED
         self._forms: dict[tuple[TopicKey, int], RecordsForm] = {}
         self._tail = TailReader.of(broker, form, version, request, self)
+        self.answers_at_once = False
 
     def is_for(self, frame: memoryview) -> bool:
         """Whether a request has the form of this lane."""
@@ -65,7 +65,7 @@ class FetchLane:
         numbers = self._form.numbers_in(frame)
         if numbers is None:
             return False
-        if self._tail is None or not self._tail.begin(numbers, reply):
+        if self._tail is None or not self._tail.serve(numbers, reply):
             serve_request(self._broker, self._version, numbers[0], self._form.request(numbers), reply, self)
         return True
 
@@ -78,16 +78,5 @@ class FetchLane:
         if form is None:
             form = RecordsForm(topic, answer.index, self._version, framed, committed=self._committed)
             self._forms[topic, answer.index] = form
-        size_bytes = len(records) if isinstance(records, bytes) else records.size_bytes
-        before, after = form.around(correlation_id, session_id, answer, size_bytes)
-        data = records if isinstance(records, bytes) else _read_now(records) if size_bytes <= JOIN_BYTES else None
-        return [before, records, after] if data is None else [b"".join((before, data, after))]
-
-
-def _read_now(records: SizedRecords) -> bytes | bytearray | memoryview | None:
-    """The bytes, if they are warm; what is wrong with reading them, whoever sends them will find."""
-    assert isinstance(records, FileSlice)
-    try:
-        return records.read_now()
-    except (OSError, KafkaError):
-        return None
+        ends = answer.high_watermark, answer.last_stable_offset, answer.log_start_offset
+        return joined(form, correlation_id, session_id, ends, records)

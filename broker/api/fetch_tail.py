@@ -14,41 +14,53 @@ from typing import TYPE_CHECKING
 
 from ...protocol.errors import ErrorCode
 from ...protocol.fetch import TOPIC_IDS_FROM, FetchAnswer, FetchRequest, Part
-from ...protocol.fetch_form import FetchForm
+from ...protocol.fetch_form import FetchForm, RecordsForm
 from ..fetch_sessions import FINAL_EPOCH, FetchContext, SessionRefused
+from ..replies import framed
 from ..waiting import FetchWait
 from . import fetch
-from .fetch import READ_COMMITTED, ShortAnswers
+from .fetch import FAILED, READ_COMMITTED, ShortAnswers
+from .fetch_answer import joined
 
 if TYPE_CHECKING:
+    from ...storage.log import FileSlice, Log
     from ..app import Broker
     from ..connection import Reply
     from ..partition import Partition
 
 MOST_KEPT_BYTES = 8 * 1024
 """Of a batch that a wait keeps as it passes by."""
+NOTHING_CAME = -1
 
 Numbers = tuple[int, ...]
 """What `FetchForm.numbers_in` reads: correlation id, session epoch, offset."""
 
 
-class TailReader:
-    """One connection's requests of one form, where they may be of this kind."""
+class TailReader(FetchWait):
+    """One connection's requests of one form, where they may be of this kind; the one that is served waits in it.
+
+    A small batch, if it is the only one that comes, is kept as it passes by: what was just written need not be read.
+    """
 
     __slots__ = (
+        "_aborted",
+        "_batch",
+        "_batch_end",
+        "_broker",
+        "_context",
         "_epoch",
+        "_form",
+        "_index",
+        "_kept_bytes",
+        "_max_bytes",
+        "_numbers",
         "_partition",
-        "aborted",
-        "broker",
-        "committed",
-        "form",
-        "index",
-        "kept_bytes",
-        "max_bytes",
-        "request",
-        "short",
-        "topic",
-        "version",
+        "_records_form",
+        "_reply",
+        "_request",
+        "_short",
+        "_topic",
+        "_version",
     )
 
     @classmethod
@@ -66,124 +78,110 @@ class TailReader:
     def __init__(
         self, broker: Broker, form: FetchForm, version: int, request: FetchRequest, short: ShortAnswers
     ) -> None:
-        self.broker = broker
-        self.form = form
-        self.version = version
-        self.request = request
-        self.short = short
-        self.committed = request.isolation_level == READ_COMMITTED
-        self.aborted: list[tuple[int, int]] | None = [] if self.committed else None
-        self.topic, (wanted,) = request.topics[0]
-        self.index = wanted.index
+        committed = request.isolation_level == READ_COMMITTED
+        super().__init__(broker.purgatory, committed=committed)
+        self._broker = broker
+        self._form = form
+        self._version = version
+        self._request = request
+        self._short = short
+        self._topic, (wanted,) = request.topics[0]
+        self._index = wanted.index
+        self._aborted: list[tuple[int, int]] | None = [] if committed else None
+        self._records_form = RecordsForm(self._topic, self._index, version, framed, committed=committed)
         self._epoch = wanted.current_leader_epoch
-        self.max_bytes = min(wanted.max_bytes, request.max_bytes)
-        self.kept_bytes = min(MOST_KEPT_BYTES, self.max_bytes)
+        self._max_bytes = min(wanted.max_bytes, request.max_bytes)
+        self._kept_bytes = min(MOST_KEPT_BYTES, self._max_bytes)
         self._partition: Partition | None = None
+        # of the request that waits:
+        self._numbers: Numbers
+        self._reply: Reply
+        self._context: FetchContext | None = None  # in its session, if it has one
+        self._batch: bytes | None = None
+        self._batch_end = NOTHING_CAME
 
-    def begin(self, numbers: Numbers, reply: Reply) -> bool:
+    def serve(self, numbers: Numbers, reply: Reply) -> bool:
         """Let the reader wait; False where it is not at the end, or is to be told something: then nothing was done."""
         partition = self._partition
         if partition is None or not partition.is_led:
-            partition = self._partition = self.broker.partitions.find(self.topic, self.index)
-        if partition is None or numbers[2] != partition.log.log_end_offset or not self.believes_in(partition):
+            partition = self._partition = self._broker.partitions.find(self._topic, self._index)
+        if partition is None or numbers[2] != partition.log.log_end_offset or not self._believes_in(partition):
             return False
-        context = None
-        if numbers[1] != FINAL_EPOCH or self.request.session_id:
+        context, request = None, self._request
+        if numbers[1] != FINAL_EPOCH or request.session_id:
             try:
-                context = self.context(numbers)
+                context = self._context_of(numbers)
             except SessionRefused:
                 return False  # which has changed nothing
             if len(context.wanted) != 1:
-                self.as_any(numbers, reply, context).begin()
+                self._as_any(numbers, reply, context).begin()
                 return True
-        tail = _Tail(self, partition, numbers, reply, context)
-        reply.abandoned, reply.hurry = tail.cancel, tail.wake
+        self._numbers, self._reply, self._context = numbers, reply, context
+        self._batch, self._batch_end = None, NOTHING_CAME
+        self.begin((partition,), request.min_bytes, request.max_wait_ms)
+        reply.abandoned, reply.hurry = self.cancel, self.wake
         return True
 
-    def believes_in(self, partition: Partition) -> bool:
+    def _believes_in(self, partition: Partition) -> bool:
         """Whether it is here, under the leader epoch that the reader knows of, if it knows any."""
         return partition.is_led and (self._epoch < 0 or self._epoch == partition.leader_epoch)
 
-    def context(self, numbers: Numbers) -> FetchContext:
+    def _context_of(self, numbers: Numbers) -> FetchContext:
         """Take a request into account in its session, if it has one. Raises SessionRefused."""
-        broker, uses_ids = self.broker, self.version >= TOPIC_IDS_FROM
-        request = self.form.request(numbers)
+        broker, uses_ids = self._broker, self._version >= TOPIC_IDS_FROM
+        request = self._form.request(numbers)
         return broker.fetch_sessions.begin(request, uses_topic_ids=uses_ids, now_ms=broker.clock.now_ms())
 
-    def as_any(self, numbers: Numbers, reply: Reply, context: FetchContext) -> fetch.Fetch:
+    def _as_any(self, numbers: Numbers, reply: Reply, context: FetchContext) -> fetch.Fetch:
         """A request as `fetch` serves any."""
-        request = self.form.request(numbers)
-        return fetch.Fetch(self.broker, self.version, numbers[0], request, context, reply, self.short)
-
-
-class _Tail(FetchWait):
-    """One request that waits.
-
-    A small batch, if it is the only one that comes, is kept as it passes by: what was just written need not be read.
-    """
-
-    __slots__ = ("_batch", "_batch_end", "_context", "_numbers", "_partition", "_reader", "_reply")
-
-    def __init__(
-        self, reader: TailReader, partition: Partition, numbers: Numbers, reply: Reply, context: FetchContext | None
-    ) -> None:
-        request = reader.request
-        super().__init__(
-            reader.broker.loop,
-            (partition,),
-            wanted_bytes=request.min_bytes,
-            max_wait_ms=request.max_wait_ms,
-            committed=reader.committed,
-        )
-        self._reader = reader
-        self._partition = partition
-        self._numbers = numbers
-        self._reply = reply
-        self._context = context  # None without a session
-        self._batch: bytes | None = None
-        self._batch_end = -1
+        request = self._form.request(numbers)
+        return fetch.Fetch(self._broker, self._version, numbers[0], request, context, reply, self._short)
 
     def appended(self, size_bytes: int, decided_bytes: int, batch: memoryview | None) -> None:
-        if self._batch_end < 0:  # the first; where others follow, the log does not end with it
+        if (
+            self._batch_end == NOTHING_CAME and self._partition is not None
+        ):  # where others follow, the log ends elsewhere
             self._batch_end = self._partition.log.log_end_offset
-            if batch is not None and size_bytes <= self._reader.kept_bytes:
+            if batch is not None and size_bytes <= self._kept_bytes:
                 self._batch = bytes(batch)
-        super().appended(size_bytes, decided_bytes, batch)
+        FetchWait.appended(self, size_bytes, decided_bytes, batch)
 
     def _fire(self) -> None:
         """Answer with what has come, or as `fetch` does."""
         parts = self._parts()
         if parts is None:
-            context = self._context or self._reader.context(self._numbers)
-            self._reader.as_any(self._numbers, self._reply, context).look_again()
+            context = self._context or self._context_of(self._numbers)
+            self._as_any(self._numbers, self._reply, context).look_again()
         else:
             self._reply.complete(parts)
 
+    def fail(self) -> None:
+        self._reply.close(FAILED)
+
     def _parts(self) -> list[Part] | None:
         """The whole response, where it is records that were appended behind what the reader has, and nothing more."""
-        partition, reader = self._partition, self._reader
+        partition = self._partition
+        if partition is None or not self._believes_in(partition):
+            return None
         log = partition.log
-        if not reader.believes_in(partition) or log.producers.open_transactions:
+        if log.producers.open_transactions or (self._committed and log.has_aborted_at_the_end):
             return None
-        if reader.committed and log.has_aborted_at_the_end:
-            return None
-        end_offset = log.log_end_offset
-        records = self._records(end_offset)
+        end_offset, start_offset = log.log_end_offset, log.log_start_offset
+        records = self._records(log, end_offset, start_offset)
         if records is None:
             return None
-        answer = FetchAnswer(
-            reader.index, ErrorCode.NONE, end_offset, end_offset, log.log_start_offset, reader.aborted, records
-        )
         session_id = 0
         if self._context is not None:
-            if not self._context.select([(reader.topic, answer)]):
+            answer = FetchAnswer(
+                self._index, ErrorCode.NONE, end_offset, end_offset, start_offset, self._aborted, records
+            )
+            if not self._context.select([(self._topic, answer)]):
                 return None
             session_id = self._context.session_id
-        return reader.short.parts(self._numbers[0], session_id, reader.topic, answer)
+        return joined(self._records_form, self._numbers[0], session_id, (end_offset, end_offset, start_offset), records)
 
-    def _records(self, end_offset: int) -> Part | None:
-        log, offset = self._partition.log, self._numbers[2]
-        if self._batch is not None and self._batch_end == end_offset and log.log_start_offset <= offset:
+    def _records(self, log: Log, end_offset: int, start_offset: int) -> bytes | FileSlice | None:
+        offset = self._numbers[2]
+        if self._batch is not None and self._batch_end == end_offset and start_offset <= offset:
             return self._batch
-        reader = self._reader
-        return log.read_behind(offset, min(reader.max_bytes, reader.broker.fetch_max_bytes))
+        return log.read_behind(offset, min(self._max_bytes, self._broker.fetch_max_bytes))

@@ -61,13 +61,14 @@ def lane_for(broker: Broker, header: RequestHeader, frame: memoryview, request: 
 class ProduceLane:
     """The way of one connection's requests to one topic."""
 
-    __slots__ = ("_acks", "_broker", "_form", "_partitions", "_timeout_s", "_version")
+    __slots__ = ("_acks", "_broker", "_form", "_partitions", "_timeout_s", "_version", "answers_at_once")
 
     def __init__(self, broker: Broker, form: ProduceForm, version: int, acks: int, timeout_s: float) -> None:
         self._broker = broker
         self._form = form
         self._version = version
         self._acks = acks
+        self.answers_at_once = acks == ACKS_LEADER
         self._timeout_s = timeout_s
         self._partitions: dict[int, Partition] = {}
 
@@ -76,13 +77,16 @@ class ProduceLane:
         return self._form.records_in(frame) is not None
 
     def at_once(self, frame: memoryview) -> bytes | None:
-        """The whole response to a request that need not wait; None where it must, or is to go the long way."""
-        if self._acks != ACKS_LEADER:
-            return None
+        """The whole response to a request that need not wait; None where it must, or is to go the long way.
+
+        Asked only where acks=1.
+        """
         place = self._form.records_in(frame)
         if place is None:
             return None
-        partition = self._partition(place[1])
+        partition = self._partitions.get(place[1])
+        if partition is None or not partition.is_led:
+            partition = self._partition(place[1])
         if partition is None or partition.settings.sync_every_messages < NEVER:
             return None
         return self._append(partition, frame, place)[0]
@@ -92,7 +96,9 @@ class ProduceLane:
         place = self._form.records_in(frame)
         if place is None:
             return False
-        partition = self._partition(place[1])
+        partition = self._partitions.get(place[1])
+        if partition is None or not partition.is_led:
+            partition = self._partition(place[1])
         if partition is None:
             return False
         response, appended = self._append(partition, frame, place)
@@ -107,9 +113,7 @@ class ProduceLane:
         return True
 
     def _partition(self, index: int) -> Partition | None:
-        partition = self._partitions.get(index)
-        if partition is not None and partition.is_led:
-            return partition
+        """One that this lane has not met, or that is not led any more; None where it is not for here."""
         found = self._broker.partitions.find(self._form.topic, index)
         if found is None or found.topic in INTERNAL_TOPICS:
             return None

@@ -6,6 +6,7 @@ from functools import wraps
 from ottla.broker.connection import MAX_PENDING_REPLIES, Connection, Reply
 from ottla.broker.memory import MemoryBudget
 from ottla.broker.receive_memory import ReceiveMemory
+from ottla.broker.waiting import Purgatory
 from ottla.protocol.errors import MalformedMessage
 from support.loopless import MemoryTransport, settled
 
@@ -17,6 +18,7 @@ class FakeService:
         self.receive_memory = ReceiveMemory(4096)
         self.budget = MemoryBudget(budget_bytes)
         self.max_frame_bytes = max_frame_bytes
+        self.purgatory = Purgatory(asyncio.get_running_loop())
         self.begun: list[tuple[bytes, Reply]] = []
         self.closed = 0
         self.overlapping = False

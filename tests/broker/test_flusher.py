@@ -38,6 +38,20 @@ def test_who_waits_is_told_when_the_bytes_are_on_the_disk() -> None:
     with_a_log(test)
 
 
+def test_it_counts_what_became_durable() -> None:
+    async def test(flusher: Flusher, log: Log, files: PowerCutFiles) -> None:
+        append(log, b"a")
+        appended_bytes = log.size_bytes
+        await flusher.flush(log)
+        assert flusher.flushed_bytes == appended_bytes
+        await flusher.flush(log)
+        append(log, b"b", b"c")
+        await flusher.flush(log)
+        assert flusher.flushed_bytes == log.size_bytes > appended_bytes
+
+    with_a_log(test)
+
+
 def test_all_that_is_appended_in_one_round_shares_one_sync() -> None:
     async def test(flusher: Flusher, log: Log, files: PowerCutFiles) -> None:
         begun = 0

@@ -144,7 +144,7 @@ def test_the_answer_of_the_form_is_the_one_that_is_written_without(
     answer = FetchAnswer(index, high_watermark=numbers[0], last_stable_offset=numbers[1], log_start_offset=numbers[2])
     answer.aborted, answer.records = [] if committed else None, records
     form = RecordsForm(topic, index, version, framed, committed=committed)
-    before, after = form.around(correlation_id, session_id, answer, len(records))
+    before, after = form.around(correlation_id, session_id, numbers, len(records))
     body = write_response(FetchResponse(session_id=session_id, topics=[(topic, [answer])]), version)
     whole = framed(correlation_id, b"".join(part for part in body if isinstance(part, bytes)), flexible=version >= 12)
     assert before + records + after == whole
