@@ -1,13 +1,14 @@
 """Scenario 9: Python's clients beside each other, from one process against the same broker, in turn within each round.
 
-A ratio is taken round by round, and aimed for against every broker, whichever it is.  How many records a client is given is
-found out in first turns, which are dropped, so that the fast and the slow are busy for about as long; in a quick run all are
-given as few.
+Who begins changes from round to round.  A ratio is taken round by round, and aimed for against every broker, whichever it is.
+How many records a client is given is found out in first turns, which are dropped, so that the fast and the slow are busy for
+about as long; in a quick run all are given as few.
 """
 
 from __future__ import annotations
 
 import gc
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
@@ -108,10 +109,10 @@ def _consuming(broker: Broker, plan: Plan, *, form: Form, size_bytes: int) -> It
 
 def _rounds(form: Form, plan: Plan, turns: Mapping[str, TurnOf], most: int) -> Round:
     if plan.quick:
-        return partial(_round, form, turns, dict.fromkeys(turns, min(most, COUNT_QUICK)))
+        return partial(one_round, form, turns, dict.fromkeys(turns, min(most, COUNT_QUICK)), deque(turns))
     first, turn_s = min(most, FIRST_COUNT), max(SHORTEST_TURN_S, plan.seconds / 2)
     counts = {client: count_that_lasts(turn_s, turn, first=first, most=most) for client, turn in turns.items()}
-    return partial(_round, form, turns, counts)
+    return partial(one_round, form, turns, counts, deque(turns))
 
 
 def count_that_lasts(seconds: float, turn: TurnOf, *, first: int, most: int) -> int:
@@ -125,11 +126,16 @@ def count_that_lasts(seconds: float, turn: TurnOf, *, first: int, most: int) -> 
         count = wanted
 
 
-def _round(form: Form, turns: Mapping[str, TurnOf], counts: Mapping[str, int]) -> Sample:
+def one_round(form: Form, turns: Mapping[str, TurnOf], counts: Mapping[str, int], order: deque[str]) -> Sample:
+    """A turn of each client, in `order`, which is another in the next round.
+
+    What one has written the system still brings to the disk while the next has its turn.
+    """
     took = {}
-    for client, turn in turns.items():
+    for client in order:
         gc.collect()  # what one client leaves behind is not for the next to clear up
-        took[client] = turn(counts[client])
+        took[client] = turns[client](counts[client])
+    order.rotate(-1)
     ours = took[OURS]
     values = {
         **{_rate(client).name: turn.per_second / 1000 for client, turn in took.items()},

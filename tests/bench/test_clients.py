@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections import deque
+from functools import partial
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).parent.parent.parent))  # `bench` is not part of the package
 
+from bench.load.clients.forms import FORMS
 from bench.load.clients.measured import Turn
-from bench.scenarios.clients import count_that_lasts
+from bench.scenarios.clients import count_that_lasts, one_round
 
 
 class Client:
@@ -40,3 +43,21 @@ def test_a_turn_that_was_much_too_short_to_tell_is_followed_by_a_longer_one() ->
 def test_nobody_is_given_more_than_there_is_nor_less_than_at_first() -> None:
     assert count_that_lasts(1.0, Client(9_000_000).turn, first=10_000, most=300_000) == 300_000
     assert count_that_lasts(1.0, Client(10).turn, first=10_000, most=300_000) == 10_000
+
+
+def test_each_client_begins_a_round_in_its_turn() -> None:
+    form = FORMS[0]
+    began: list[str] = []
+
+    def turn(client: str, count: int) -> Turn:
+        began.append(client)
+        return Client(count).turn(count)
+
+    turns = {client: partial(turn, client) for client in form.produce}
+    counts = {client: number for number, client in enumerate(turns, 1)}
+    order = deque(turns)
+    samples = [one_round(form, turns, counts, order) for _ in turns]
+
+    clients = list(turns)
+    assert began == [*clients, *clients[1:], clients[0], clients[2], *clients[:2]]
+    assert all(sample == samples[0] for sample in samples)
