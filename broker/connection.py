@@ -400,15 +400,8 @@ class Connection(asyncio.BufferedProtocol):
             self._is_quiet = self._end_reason is None
             return
         wanted = self._inbox.settle()
-        if wanted and not self._awaiting_memory:
-            held = self._inbox.reserved_bytes
-            if self._service.budget.try_reserve(wanted, held_bytes=held):
-                self._inbox.granted(wanted)
-                self._note_holding()
-            else:
-                self._awaiting_memory = wanted
-                self._awaiting_since = self._loop.time()
-                self._service.budget.wait(wanted, self._memory_granted, held_bytes=held)
+        if wanted:
+            self._reserve(wanted)
         if self._inbox.has_frame and self._may_begin():
             self._go_on_soon()  # the pending replies were too many, and are not any more
         # while a request holds the line the socket is still read, so that a peer that leaves is noticed, until
@@ -417,6 +410,19 @@ class Connection(asyncio.BufferedProtocol):
             self._pause_reading()
         else:
             self._resume_reading()
+
+    def _reserve(self, wanted: int) -> None:
+        """Have so many bytes more for what has begun to come, now or when there are; what has come is kept."""
+        held = self._inbox.reserved_bytes
+        if not self._awaiting_memory and self._service.budget.try_reserve(wanted, held_bytes=held):
+            self._inbox.granted(wanted)
+            self._note_holding()
+            return
+        self._inbox.keep()
+        if not self._awaiting_memory:
+            self._awaiting_memory = wanted
+            self._awaiting_since = self._loop.time()
+            self._service.budget.wait(wanted, self._memory_granted, held_bytes=held)
 
     def _memory_granted(self) -> None:
         self._inbox.granted(self._awaiting_memory)

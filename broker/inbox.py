@@ -108,20 +108,24 @@ class Inbox:
     def settle(self) -> int:
         """Keep what is left; frames handed out are invalid from here.
 
-        Returns how many bytes must be reserved before more may be received, 0 if none; after that many were reserved
-        call `granted`.
+        Returns how many bytes must be reserved before more may be received, 0 if none.  Otherwise it is still to be kept: call
+        `granted` if they can be reserved now, or else `keep`, and `granted` when they were.  A large request that has begun to
+        come is moved once, then, to where all of it will lie.
         """
         have = self._end - self._start
         if not have:
             self.clear()
             return 0
-        self._keep()
-        return max(0, max(self._first_bytes(), have) - self.reserved_bytes)
+        wanted = max(self._first_bytes(), have) - self.reserved_bytes
+        if wanted > 0:
+            return wanted
+        self.keep()
+        return 0
 
     def granted(self, size_bytes: int) -> None:
         """The budget has reserved `size_bytes` more for this inbox."""
         self.reserved_bytes += size_bytes
-        self._keep()
+        self.keep()
 
     def clear(self) -> None:
         """Forget everything and give memory and reservation back."""
@@ -136,7 +140,7 @@ class Inbox:
             reserved, self.reserved_bytes = self.reserved_bytes, 0
             self._budget.release(reserved)
 
-    def _keep(self) -> None:
+    def keep(self) -> None:
         """Move what is left to memory of our own, with room to go on when that is reserved, unless it lies so already."""
         have, first = self._end - self._start, self._first_bytes()
         reserved = self.reserved_bytes >= first

@@ -46,7 +46,7 @@ SHOWN_RECORD_ERRORS = 3
 ZSTD_FROM = 7
 NO_TIMESTAMP = -1
 LARGEST_INT64 = 2**63 - 1
-COPIED_RECORD_BYTES = 2048
+COPIED_RECORD_BYTES = 900
 """Records that are larger, on the average, are walked where they lie: copying them costs more than it saves."""
 
 

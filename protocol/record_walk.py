@@ -14,7 +14,8 @@ RUN_AT_LEAST = 8
 LONGEST_RUN = 4096
 TRIED_EVERY = 128
 """Where sizes differ, a run is looked for once in so many records."""
-_ODD, _EVEN = bytes(range(1, 256, 2)), bytes(range(0, 256, 2))
+_ODD, _EVEN, _CONTINUED = bytes(range(1, 256, 2)), bytes(range(0, 256, 2)), bytes(range(128, 256))
+_UP_TO = tuple(bytes(range(value + 1)) for value in range(256))
 
 
 def walk_records(data: bytes | memoryview, position: int, count: int) -> tuple[int, int, int]:
@@ -75,14 +76,23 @@ def _run(data: bytes | memoryview, position: int, stride: int, head: int, limit:
         if length < RUN_AT_LEAST:
             return 0, -2
     first = bytes(data[position + head + 1 : position + length * stride : stride])
-    if max(first) < 0x80:
+    if first.isascii():
         even = first.translate(None, _ODD)
-        return length, max(even) if even else -2
+        return length, _largest(even) if even else -2
     second = bytes(data[position + head + 2 : position + length * stride : stride])
-    if min(first) < 0x80 or max(second) >= 0x80 or first.translate(None, _EVEN):
+    if first.translate(None, _CONTINUED) or not second.isascii() or first.translate(None, _EVEN):
         return 0, -2
-    high, low = max(zip(second, first, strict=True))
-    return length, low & 0x7F | high << 7
+    high = _largest(second)
+    start, end = second.index(high), second.rindex(high) + 1
+    if second.count(high) == end - start:  # as in time they come one behind the other
+        return length, _largest(first[start:end]) & 0x7F | high << 7
+    return length, max(low for low, each in zip(first, second, strict=True) if each == high) & 0x7F | high << 7
+
+
+def _largest(column: bytes) -> int:
+    """Of its bytes, which is the last one where they grow, and that takes one look."""
+    last = column[-1]
+    return last if not column.translate(None, _UP_TO[last]) else max(column)
 
 
 def offset_delta(data: bytes | memoryview, position: int) -> int:

@@ -246,9 +246,16 @@ class Segment:
     def _add_index_entries(self, last_offset: int, position: int, largest: TimestampOffset) -> None:
         self.offset_index.append(last_offset, position)
         self.time_index.append(largest.timestamp, largest.offset)
-        self._bytes_since_index, self._limits = 0, None
+        self._bytes_since_index = 0
+        limits = self._limits
+        if limits is not None and self._has_full_index(limits.config):
+            self._limits = None
         if self.offset_index.wants_write:
             self.try_write_indexes()
+
+    def _has_full_index(self, config: LogConfig) -> bool:
+        max_bytes = config.segment_index_bytes
+        return self.offset_index.is_full(max_bytes) or self.time_index.is_full(max_bytes)
 
     def should_roll(
         self, added_bytes: int, max_timestamp: int, last_offset: int, now_ms: int, config: LogConfig
@@ -269,9 +276,7 @@ class Segment:
 
     def _roll_limits(self, config: LogConfig) -> _RollLimits:
         """What does not change from append to append. A full index is an offset that every append is beyond."""
-        max_bytes = config.segment_index_bytes
-        is_full = self.offset_index.is_full(max_bytes) or self.time_index.is_full(max_bytes)
-        last_offset = NO_OFFSET if is_full else self.base_offset + MAX_RELATIVE_OFFSET
+        last_offset = NO_OFFSET if self._has_full_index(config) else self.base_offset + MAX_RELATIVE_OFFSET
         age_ms = config.roll_ms - self._jitter_ms(config)
         first_timestamp = self.first_timestamp()
         if first_timestamp >= 0:

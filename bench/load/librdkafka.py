@@ -1,7 +1,8 @@
 """librdkafka as load, through confluent-kafka: as many records as it can, from one producer or to one consumer.
 
-Its defaults but for what the case says.  Values come from a pool and look like text, so that codecs have something to do;
-there are no keys, and librdkafka spreads records over the partitions batch by batch.
+Its defaults but for what the case says, and for a consumer's pause when its queue is full.  Values come from a pool and look
+like text, so that codecs have something to do; there are no keys, and librdkafka spreads records over the partitions batch by
+batch.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ FLUSH_S = 300.0
 """As long as librdkafka itself tries; the first records of 10,000 partitions take Apache Kafka minutes."""
 PATIENCE_S = 30.0
 ALPHABET = "0123456789abcdef"
+ASKS_AGAIN = {"fetch.queue.backoff.ms": 1}
+"""By default a consumer whose queue is full asks for nothing more for a second, in which it is long empty: the faster a broker
+fills it, the more of that pause would be measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +123,7 @@ def consume(bootstrap: str, topic: str, *, partitions: int, records: int) -> Mov
             "group.id": "bench-unused",
             "enable.auto.commit": False,
             "auto.offset.reset": "earliest",
+            **ASKS_AGAIN,
         }
     )
     try:

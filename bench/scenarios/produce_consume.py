@@ -18,7 +18,7 @@ from ..core.rounds import UNSYNCED_PEER, ProcessorTime, as_round, with_processor
 from ..load.librdkafka import Moved, consume, produce
 
 NAME = "produce-consume"
-TITLE = "bulk produce and consume, 4 partitions, librdkafka with its defaults"
+TITLE = "bulk produce and consume, 4 partitions, librdkafka with its defaults, but that its consumer never pauses"
 PARTITIONS = 4
 MIB = 1 << 20
 

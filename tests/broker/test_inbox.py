@@ -1,4 +1,6 @@
 import struct
+from collections.abc import Sequence
+from typing import ClassVar
 
 import pytest
 from hypothesis import given
@@ -19,15 +21,20 @@ def framed(body: bytes) -> bytes:
     return struct.pack(">i", len(body)) + body
 
 
-def settle(inbox: Inbox, budget: MemoryBudget) -> None:
+def settle(inbox: Inbox, budget: MemoryBudget, *, at_once: bool = True) -> None:
     wanted = inbox.settle()
     if wanted:
+        if not at_once:
+            inbox.keep()
+            inbox.target()[:] = bytes(len(inbox.target()))  # another connection received into what is shared
         assert budget.try_reserve(wanted)
         inbox.granted(wanted)
 
 
-def feed(inbox: Inbox, budget: MemoryBudget, data: bytes, cuts: list[int]) -> list[bytes]:
-    """Receive `data` in pieces of the sizes `cuts`, and take out every frame."""
+def feed(
+    inbox: Inbox, budget: MemoryBudget, data: bytes, cuts: list[int], at_once: Sequence[bool] = (True,)
+) -> list[bytes]:
+    """Receive `data` in pieces of the sizes `cuts`, and take out every frame; memory comes `at_once`, or is waited for."""
     frames, position, turn = [], 0, 0
     while position < len(data):
         target = inbox.target()
@@ -37,18 +44,21 @@ def feed(inbox: Inbox, budget: MemoryBudget, data: bytes, cuts: list[int]) -> li
         inbox.received(count)
         while (frame := inbox.next_frame()) is not None:
             frames.append(bytes(frame))
-        settle(inbox, budget)
+        settle(inbox, budget, at_once=at_once[turn % len(at_once)])
     return frames
 
 
 @given(
     bodies=st.lists(st.binary(min_size=1, max_size=400), max_size=12),
     cuts=st.lists(st.integers(1, 500), min_size=1, max_size=8),
+    at_once=st.lists(st.booleans(), min_size=1, max_size=4),
 )
-def test_frames_come_out_as_they_were_sent_however_they_are_cut(bodies: list[bytes], cuts: list[int]) -> None:
+def test_frames_come_out_as_they_were_sent_however_they_are_cut(
+    bodies: list[bytes], cuts: list[int], at_once: list[bool]
+) -> None:
     budget = MemoryBudget(1_000_000)
     inbox = an_inbox(budget)
-    assert feed(inbox, budget, b"".join(map(framed, bodies)), cuts) == bodies
+    assert feed(inbox, budget, b"".join(map(framed, bodies)), cuts, at_once) == bodies
     assert budget.used_bytes == inbox.reserved_bytes == 0
 
 
@@ -72,6 +82,20 @@ def test_a_request_is_alone_if_it_is_all_that_was_received(body: bytes, before: 
     if not before and not more:
         inbox.received(len(data))
         assert inbox.next_frame() == body, "nothing was noted of it"
+
+
+def test_a_large_request_is_moved_once_to_where_all_of_it_will_lie() -> None:
+    class Counted(ReceiveMemory):
+        taken: ClassVar[list[int]] = []
+
+        def take(self, capacity: int) -> memoryview:
+            self.taken.append(capacity)
+            return super().take(capacity)
+
+    budget = MemoryBudget(1_000_000)
+    inbox = Inbox(Counted(SHARED_BYTES), budget, max_frame_bytes=10_000)
+    assert feed(inbox, budget, framed(bytes(5_000)), [SHARED_BYTES]) == [bytes(5_000)]
+    assert Counted.taken == [5_004]
 
 
 @pytest.mark.parametrize("size", [0, -1, -(2**31), 10_001])

@@ -11,6 +11,7 @@ from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 
+from ..librdkafka import ASKS_AGAIN
 from .measured import LINGER_MS, PATIENCE_S, Turn, Watch
 
 AT_A_TIME = 500
@@ -43,7 +44,9 @@ def sends_in_bulk(bootstrap: str, topic: str, values: Sequence[bytes], *, batch_
 
 
 def reads_in_bulk(bootstrap: str, topic: str, count: int) -> Turn:
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "bench-unused", "enable.auto.commit": False})
+    consumer = Consumer(
+        {"bootstrap.servers": bootstrap, "group.id": "bench-unused", "enable.auto.commit": False, **ASKS_AGAIN}
+    )
     try:
         consumer.assign([TopicPartition(topic, 0, OFFSET_BEGINNING)])
         assert consumer.consume(1, PATIENCE_S), "nothing came"
