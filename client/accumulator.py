@@ -273,10 +273,13 @@ class Accumulator:
 
     # -- flushing
 
-    def hurry(self) -> list[Batch]:
-        """Send the open batches without waiting for more records; all batches that are not decided."""
+    def hurry(self) -> None:
+        """Send the open batches without waiting for more records."""
         for lane in self._active:
             lane.close_open()
+
+    def undecided(self) -> list[Batch]:
+        """All batches that have no outcome yet."""
         return [batch for lane in self._active for batch in lane.undecided()]
 
     def queue_sizes(self, topic: str, partitions: Iterable[int]) -> dict[int, int]:

@@ -290,7 +290,8 @@ class Producer(Generic[K, V]):
 
     async def flush(self) -> None:
         """Send what was taken without waiting for more, and return when all of it was delivered, or failed."""
-        undecided = self._accumulator.hurry()
+        self._accumulator.hurry()
+        undecided = self._accumulator.undecided()
         if self._sending is not None:
             self._sending.pump()
         await settled([batch.fate for batch in undecided])

@@ -1,9 +1,9 @@
 """Building record batches: a producer's, and the control batches that a broker writes into a log itself.
 
 A builder takes records, and `build` joins them (`record_pieces`), compresses them, puts the header before them and takes the
-CRC.  What a record costs here is what a producer in Python can do, so records without headers are only noted when they come,
-and encoded many at once: when the batch is built, or its size is asked for.  `append_values` spares those who have many
-values the call for each, and `append_if_room` asks for no more than a sum whether a record fits.
+CRC.  What a record costs here is what a producer in Python can do.  `append` takes any record, and encodes it at once;
+`append_if_room` asks for no more than a sum whether a record fits, and only notes it: what is noted is encoded many records
+at once, when the batch is built, or its size is asked for; `append_values` spares those who have many values the call for each.
 
 Offsets are deltas from `base_offset` (0 on the wire from a producer; the log writes the real one); a transaction
 marker is a batch of exactly one control record.  Corresponds to `MemoryRecordsBuilder` of Kafka.
@@ -26,7 +26,7 @@ from .batch_header import (
     patch_crc,
 )
 from .compression import Codec, compress
-from .record_pieces import MOST_BYTES_OF_NUMBERS, UNBOUNDED, Headers, RecordPieces
+from .record_pieces import MOST_BYTES_OF_NUMBERS, Buffer, Headers, RecordPieces
 from .record_reader import ControlType
 
 NO_PRODUCER_ID = -1
@@ -35,8 +35,6 @@ NO_SEQUENCE = -1
 NO_LEADER_EPOCH = -1
 
 NO_TIMESTAMP = -1
-
-Buffer = bytes | bytearray | memoryview
 
 _VALUES_AT_ONCE = 256
 """So many are looked at together, of which some may have no room."""
@@ -113,19 +111,21 @@ class BatchBuilder:
     ) -> int:
         """Add a record and return its offset: the next one, or a given larger one (compaction leaves gaps).
 
-        What is not bytes is copied at once; TypeError if it is no buffer either.
+        Its bytes are copied at once, so that a buffer may be used again.
         """
         next_offset = self._first_offset + self.record_count
         if offset is None:
             offset = next_offset
         assert offset >= next_offset, f"offset {offset} does not follow the last record"
-        key, value = _owned(key), _owned(value)
-        if offset == next_offset and not headers:
-            return self.append_if_room(timestamp, key, value, UNBOUNDED)
-        self._encode_noted()
-        self._take_timestamps(timestamp, timestamp)
-        self._pieces.add_one(offset - self.base_offset, timestamp, key, value, headers)
-        self._most_bytes = RECORD_BATCH_OVERHEAD + self._pieces.size_bytes
+        if self._timestamps:
+            self._encode_noted()
+        pieces = self._pieces
+        if not self.record_count:
+            pieces.base_timestamp = self._max_timestamp = timestamp
+        elif timestamp > self._max_timestamp:
+            self._max_timestamp = timestamp
+        pieces.add_one(offset - self.base_offset, timestamp, key, value, headers)
+        self._most_bytes = RECORD_BATCH_OVERHEAD + pieces.size_bytes
         self._first_offset += offset - next_offset
         self.record_count += 1
         return offset
@@ -165,7 +165,7 @@ class BatchBuilder:
         while start < len(values):
             some = values[start : start + _VALUES_AT_ONCE]
             count, room_bytes = len(some), max_size_bytes - RECORD_BATCH_OVERHEAD - pieces.size_bytes
-            added = pieces.add((timestamp,) * count, (None,) * count, some, room_bytes)
+            added = pieces.add_values(timestamp, some, room_bytes)
             start += added
             if added < count:
                 break
@@ -177,8 +177,9 @@ class BatchBuilder:
         if self._timestamps:
             self._take_timestamps(self._timestamps[0], max(self._timestamps))
             self._pieces.add(self._timestamps, self._keys, self._values)
-            for column in (self._timestamps, self._keys, self._values):
-                column.clear()
+            self._timestamps.clear()
+            self._keys.clear()
+            self._values.clear()
             self._most_bytes = RECORD_BATCH_OVERHEAD + self._pieces.size_bytes
 
     def _take_timestamps(self, first: int, highest: int) -> None:
@@ -215,15 +216,6 @@ class BatchBuilder:
             self.base_sequence,
             self.record_count,
         )
-
-
-def _owned(field: Buffer | None) -> bytes | None:
-    """What its owner cannot change afterwards."""
-    if field is None or isinstance(field, bytes):
-        return field
-    if isinstance(field, bytearray | memoryview):
-        return bytes(field)
-    raise TypeError(f"keys and values are bytes, not {type(field).__name__}")
 
 
 def build_end_txn_marker(

@@ -20,6 +20,7 @@ from .varints import SMALL_COUNT, small_varints, varint
 
 Headers = Sequence[tuple[str, bytes | None]]
 Column = Sequence[bytes | None]
+Buffer = bytes | bytearray | memoryview
 
 MOST_BYTES_OF_NUMBERS = 28
 """At most so many are added to key and value of a record without headers, all sizes below 128 MB: attributes 1, headers 1, the
@@ -50,9 +51,25 @@ class RecordPieces:
         self.size_bytes = 0
         self._small = small_varints()
 
-    def add_one(self, delta: int, timestamp: int, key: bytes | None, value: bytes | None, headers: Headers) -> None:
-        """A record of any kind; those that follow have the deltas behind `delta`."""
-        record = encode_record(timestamp - self.base_timestamp, delta, key, value, headers)
+    def add_one(self, delta: int, timestamp: int, key: Buffer | None, value: Buffer | None, headers: Headers) -> None:
+        """A record of any kind, copied; those that follow have the deltas behind `delta`."""
+        small, since = self._small, timestamp - self.base_timestamp
+        stamp = small[since] if 0 <= since < SMALL_COUNT else varint(since)
+        number = small[delta] if delta < SMALL_COUNT else varint(delta)
+        if key is None:
+            key, key_bytes, key_length = b"", 0, _NULL
+        else:
+            key_bytes = len(key)
+            key_length = small[key_bytes] if key_bytes < SMALL_COUNT else varint(key_bytes)
+        if value is None:
+            value, value_bytes, value_length = b"", 0, _NULL
+        else:
+            value_bytes = len(value)
+            value_length = small[value_bytes] if value_bytes < SMALL_COUNT else varint(value_bytes)
+        tail = _headers(headers) if headers else _NO_HEADERS
+        body = 1 + len(stamp) + len(number) + len(key_length) + key_bytes + len(value_length) + value_bytes + len(tail)
+        length = small[body] if body < SMALL_COUNT else varint(body)
+        record = b"".join((length, _ATTRIBUTES, stamp, number, key_length, key, value_length, value, tail))
         self.pieces.append(record)
         self.size_bytes += len(record)
         self.next_delta = delta + 1
@@ -62,14 +79,27 @@ class RecordPieces:
 
         How many were added.
         """
-        count, added = len(values), 0
-        stamps = self._stamps(timestamps) if count >= _FEWEST_ALIKE and _is_alike(keys) and _is_alike(values) else None
+        if len(values) >= _FEWEST_ALIKE and _is_alike(keys) and _is_alike(values):
+            return self._add_alike(timestamps, keys, values, room_bytes)
+        return self._add_each(timestamps, keys, values, room_bytes)
+
+    def add_values(self, timestamp: int, values: Sequence[bytes], room_bytes: int = UNBOUNDED) -> int:
+        """As `add`, records of nothing but a value and of the same time."""
+        count = len(values)
+        if count >= _FEWEST_ALIKE and _is_alike(values):
+            return self._add_alike((timestamp,) * count, (None,) * count, values, room_bytes)
+        return self._add_each_value(timestamp, values, room_bytes)
+
+    def _add_alike(self, timestamps: Sequence[int], keys: Column, values: Column, room_bytes: int) -> int:
+        """Add records whose keys are of one size, and their values, in parts whose offset deltas are equally wide."""
+        stamps = self._stamps(timestamps)
         if stamps is None:
             return self._add_each(timestamps, keys, values, room_bytes)
+        count, added = len(values), 0
         room_bytes += self.size_bytes
         while added < count:
             part = slice(added, added + self._equally_wide(count - added))
-            some = self._add_alike(timestamps[part], stamps, keys[part], values[part], room_bytes - self.size_bytes)
+            some = self._add_rows(timestamps[part], stamps, keys[part], values[part], room_bytes - self.size_bytes)
             added += some
             if added < part.stop:
                 break
@@ -87,7 +117,7 @@ class RecordPieces:
         """How many of the next offset deltas are."""
         return min(most, next(end for end in _ENDS_OF_WIDTHS if self.next_delta < end) - self.next_delta)
 
-    def _add_alike(
+    def _add_rows(
         self, timestamps: Sequence[int], stamps: Mapping[int, bytes], keys: Column, values: Column, room_bytes: int
     ) -> int:
         """Add records whose numbers are equally wide; as many as there is room for."""
@@ -163,20 +193,36 @@ class RecordPieces:
         self.next_delta = delta
         return delta - first
 
+    def _add_each_value(self, timestamp: int, values: Sequence[bytes], room_bytes: int) -> int:
+        """As `_add_each`, with nothing to ask of a record but how long its value is, which takes a third less time."""
+        small, first, pieces = self._small, self.next_delta, self.pieces
+        delta, room, stamp = first, room_bytes, self._number(timestamp - self.base_timestamp)
+        fixed = _BYTES_BESIDE + len(stamp) + len(_NULL)
+        for value in values:
+            size = len(value)
+            number = small[delta] if delta < SMALL_COUNT else varint(delta)
+            value_length = small[size] if size < SMALL_COUNT else varint(size)
+            body = fixed + len(number) + len(value_length) + size
+            length = small[body] if body < SMALL_COUNT else varint(body)
+            room -= body + len(length)
+            if room < 0 and delta:
+                room += body + len(length)
+                break
+            pieces += (length, _ATTRIBUTES, stamp, number, _NULL, value_length, value, _NO_HEADERS)
+            delta += 1
+        self.size_bytes += room_bytes - room
+        self.next_delta = delta
+        return delta - first
+
 
 def encode_record(
-    timestamp_delta: int, offset_delta: int, key: bytes | None, value: bytes | None, headers: Headers = ()
+    timestamp_delta: int, offset_delta: int, key: Buffer | None, value: Buffer | None, headers: Headers = ()
 ) -> bytes:
     """One record as it lies in a batch, its length first."""
-    parts = (
-        _ATTRIBUTES,
-        varint(timestamp_delta),
-        varint(offset_delta),
-        *_with_length(key),
-        *_with_length(value),
-        _headers(headers) if headers else _NO_HEADERS,
-    )
-    return b"".join((varint(sum(map(len, parts))), *parts))
+    pieces = RecordPieces()
+    pieces.base_timestamp = 0
+    pieces.add_one(offset_delta, timestamp_delta, key, value, headers)
+    return pieces.pieces[0]
 
 
 def _with_length(field: bytes | None) -> tuple[bytes, bytes]:

@@ -1,4 +1,7 @@
-"""The same work for each broker in turn, A B A B, so that what disturbs the machine disturbs all of them.
+"""The same work for each broker in turn, so that what disturbs the machine disturbs all of them.
+
+Every other alternation goes backwards, A B C, C B A, so that none has the same neighbour before it each time: what the one
+before leaves behind (pages to be written, a warm or a crowded cache) is not always for the same one.
 
 The first round of each case and broker warms up (caches, connections, a JVM's compiler) and is discarded, except in a quick
 run, whose figures nobody keeps.  With a budget of minutes the length of a round is chosen anew before every scenario, from
@@ -89,7 +92,7 @@ def measure(
             if run and deadline is not None and time.monotonic() > deadline:
                 tell(f"  {case.name}: the time is over after {run} alternations")
                 break
-            for name, play in tuple(rounds.items()):
+            for name, play in _turns(rounds, run):
                 try:
                     result.add(name, play())
                 except Exception as error:  # noqa: BLE001 - what one broker cannot do must not lose what was measured
@@ -114,6 +117,12 @@ def _opened(
         else:
             rounds[name] = play
     return rounds
+
+
+def _turns(rounds: Mapping[str, Round], run: int) -> list[tuple[str, Round]]:
+    """An alternation's, in order."""
+    turns = list(rounds.items())
+    return turns[::-1] if run % 2 else turns
 
 
 def _openings(case: Case, brokers: Sequence[Broker], plan: Plan) -> dict[str, Opening]:

@@ -57,6 +57,15 @@ class Kept:
         """What lies there."""
         return os.pread(self._file, min(most_bytes, self._end - position), position)
 
+    def read_into(self, memory: memoryview, position: int) -> None:
+        """The same into memory that is there already."""
+        os.preadv(self._file, (memory,), position)
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self._end = self._length = 0
+        os.ftruncate(self._file, 0)
+
     def _sync(self, waiting: SimpleQueue[Answer]) -> None:
         """One sync for all that wait for one."""
         sync = getattr(os, "fdatasync", os.fsync)  # macOS has but fsync

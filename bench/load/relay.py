@@ -7,10 +7,12 @@
 
 It is the least that one process in Python can do for a client that speaks Kafka's protocol: an event loop (uvloop where it
 is), a request received into a buffer and compared with the one before (`ProduceForm`, `FetchForm`), a base offset, one
-`pwrite`, an answer; for a reader that waits a second answer around the same bytes.  It checks no records, has no timers, and
-knows of one topic: partitions are told apart by their number alone.  A Fetch of several partitions, or one that may not wait,
-goes to the broker behind, which has no records.  `synced` has a thread for each partition call fdatasync before a producer is
-answered; readers are told at once.  Answers do not keep the order of their requests, for librdkafka goes by correlation ids.
+`pwrite`, an answer; for a reader that waits a second answer around the same bytes, for one that is behind whole batches from
+the files, of each partition with one `pread` (`readers`).  It checks no records and knows of one topic at a time: partitions
+are told apart by their number alone, and begin anew when a topic is deleted.  A Fetch that may not wait goes to the broker
+behind, which has no records.  `synced` has a thread for each partition call fdatasync before a producer is answered; readers
+are told at once.  Answers do not keep the order of their requests, for librdkafka goes by correlation ids, and of one
+connection's Fetches one is under way at a time, as librdkafka has it.
 
 It prints its port, reads the address of the broker behind, whose `advertised.listeners` names that port, from one line of its
 standard input, and ends when that does.
@@ -21,15 +23,14 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import cast
 
+from ottla.broker.replies import framed
 from ottla.protocol import fetch, produce
 from ottla.protocol.apis import ApiKey
-from ottla.protocol.fetch_form import FetchForm, RecordsForm
-from ottla.protocol.frames import SIZE_BYTES, Buffer, encode_frame
+from ottla.protocol.frames import SIZE_BYTES, encode_frame
 from ottla.protocol.messages import (
     Message,
     RequestHeader,
@@ -43,73 +44,12 @@ from ottla.protocol.produce_form import ProduceForm
 
 from .echo import new_event_loop
 from .frames import Frames
-from .least_log import LeastLog
+from .readers import BulkFetch, Logs, Memory, TailReader
 from .wire import address_of
 
-MOST_READ_BYTES = 1 << 20
 LATEST = -1
-READ_COMMITTED = 1
 PRODUCE, FETCH, LIST_OFFSETS = int(ApiKey.PRODUCE), int(ApiKey.FETCH), int(ApiKey.LIST_OFFSETS)
-
-Send = Callable[[bytes], None]
-
-
-class Logs:
-    """The partitions' files, made when they are first named."""
-
-    def __init__(self, directory: Path, *, synced: bool) -> None:
-        self._directory = directory
-        self._synced = synced
-        self._logs: dict[int, LeastLog] = {}
-
-    def of(self, index: int) -> LeastLog:
-        log = self._logs.get(index)
-        if log is None:
-            log = self._logs[index] = LeastLog(self._directory / f"{index}.log", synced=self._synced)
-        return log
-
-
-class Reader:
-    """One connection's Fetches of one form: each is answered now, or when something comes."""
-
-    @classmethod
-    def of(cls, frame: memoryview, logs: Logs, send: Send) -> Reader | None:
-        """For requests like this one; None where they name several partitions, or may not wait."""
-        header = decode_request_header(frame)
-        request = fetch.read_request(frame, header.body_position, header.api_version)
-        form = FetchForm.of(frame, header, request)
-        if form is None or not request.max_wait_ms or [len(each) for _, each in request.topics] != [1]:
-            return None
-        return cls(form, request, header.api_version, logs, send)
-
-    def __init__(self, form: FetchForm, request: fetch.FetchRequest, version: int, logs: Logs, send: Send) -> None:
-        topic, (wanted,) = request.topics[0]
-        committed = request.isolation_level == READ_COMMITTED
-        self._form = form
-        self._log = logs.of(wanted.index)
-        self._records = RecordsForm(topic, wanted.index, version, framed, committed=committed)
-        self._send = send
-        self._correlation_id = 0
-
-    def serve(self, frame: memoryview) -> bool:
-        """Answer now or later; False where it has another form."""
-        numbers = self._form.numbers_in(frame)
-        if numbers is None:
-            return False
-        self._correlation_id, _, offset = numbers
-        if offset < self._log.end_offset:
-            self._hand_over(self._log.read(offset, MOST_READ_BYTES))
-        else:
-            self._log.wait(self._hand_over)
-        return True
-
-    def leave(self) -> None:
-        self._log.forget(self._hand_over)
-
-    def _hand_over(self, records: Buffer) -> None:
-        end = self._log.end_offset
-        before, after = self._records.around(self._correlation_id, 0, (end, end, 0), len(records))
-        self._send(b"".join((before, records, after)))
+DELETE_TOPICS = int(ApiKey.DELETE_TOPICS)
 
 
 class Client(asyncio.BufferedProtocol):
@@ -120,7 +60,9 @@ class Client(asyncio.BufferedProtocol):
         self._behind = Behind(self, behind)
         self._frames = Frames()
         self._produce: ProduceForm | None = None
-        self._reader: Reader | None = None
+        self._memory = Memory()
+        self._tail: TailReader | None = None
+        self._bulk: BulkFetch | None = None
         self.transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -137,8 +79,9 @@ class Client(asyncio.BufferedProtocol):
         frames.make_room()
 
     def connection_lost(self, error: Exception | None) -> None:
-        if self._reader is not None:
-            self._reader.leave()
+        for reader in (self._tail, self._bulk):
+            if reader is not None:
+                reader.leave()
         self._behind.close()
 
     def _serve(self, frame: memoryview) -> None:
@@ -148,6 +91,8 @@ class Client(asyncio.BufferedProtocol):
         elif key == LIST_OFFSETS:
             self.transport.write(list_offsets(decode_request_header(frame), frame, self._logs))
         elif key != FETCH or not self._read(frame):
+            if key == DELETE_TOPICS:
+                self._logs.clear()
             self._behind.send(encode_frame(frame))
 
     def _keep(self, frame: memoryview) -> None:
@@ -163,14 +108,20 @@ class Client(asyncio.BufferedProtocol):
         log.then(partial(self.transport.write, form.answer(correlation_id, index, base_offset, -1, 0)))
 
     def _read(self, frame: memoryview) -> bool:
-        reader = self._reader
-        if reader is not None and reader.serve(frame):
+        tail = self._tail
+        if tail is not None and tail.serve(frame):
             return True
-        another = Reader.of(frame, self._logs, self.transport.write)
-        if another is None:
+        header = decode_request_header(frame)
+        request = fetch.read_request(frame, header.body_position, header.api_version)
+        if not request.max_wait_ms or len(request.topics) != 1:
             return False
-        self._reader = another
-        return another.serve(frame)
+        tail = TailReader.of(frame, header, request, self._logs, self.transport.write)
+        if tail is not None:
+            self._tail = tail
+            return tail.serve(frame)
+        self._bulk = BulkFetch(header, request, self._logs, self._memory, self.transport.write)
+        self._bulk.begin()
+        return True
 
 
 class Behind(asyncio.Protocol):
@@ -213,11 +164,6 @@ class Behind(asyncio.Protocol):
             self._transport.close()
         elif self._connecting is not None:
             self._connecting.cancel()
-
-
-def framed(correlation_id: int, body: bytes, *, flexible: bool) -> bytes:
-    """A whole response."""
-    return encode_frame(INT32.pack(correlation_id), b"\0" if flexible else b"", body)
 
 
 def produce_form(frame: memoryview) -> ProduceForm:

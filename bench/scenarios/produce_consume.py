@@ -1,6 +1,6 @@
 """Scenario 1: bulk. librdkafka produces for a while to four partitions, then reads all of it back.
 
-Where there are aims the floor is produced to, as well; it is not read from.
+Where there are aims the floor is produced to and read from, as well.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ..core import floor
 from ..core.brokers import Broker
 from ..core.model import Better, Case, Metric, Plan, Round, Sample
 from ..core.rounds import UNSYNCED_PEER, ProcessorTime, as_round, with_processor
-from ..load.librdkafka import Moved, consume, produce
+from ..load.librdkafka import consume, produce
 
 NAME = "produce-consume"
 TITLE = "bulk produce and consume, 4 partitions, librdkafka with its defaults, but that its consumer never pauses"
@@ -66,33 +66,26 @@ def _open(broker: Broker, plan: Plan, *, records: Records) -> Iterator[Round]:
 
 @contextmanager
 def _floor(directory: Path, plan: Plan, *, records: Records) -> Iterator[Round]:
-    """A relay for each round, for it keeps all that it was given."""
-
-    def play() -> Sample:
-        with floor.relaying(directory, synced=True) as relay, relay.topic(PARTITIONS) as (topic, _):
-            sent, values = _produce(relay, topic, plan, records)
-        return Sample(values, sent.failures)
-
-    yield play
-
-
-def _produce(broker: Broker, topic: str, plan: Plan, records: Records) -> tuple[Moved, dict[str, float]]:
-    spent = ProcessorTime(broker)
-    sent = produce(
-        broker.bootstrap,
-        topic,
-        size_bytes=records.size_bytes,
-        seconds=plan.seconds,
-        codec=records.codec,
-        mixed=records.mixed,
-    )
-    values = {PRODUCED.name: sent.per_second / 1000}
-    return sent, with_processor(values, spent.spent_s(), PRODUCE_CPU, 1e6 / max(1, sent.records))
+    with (
+        floor.relaying(directory, synced=True) as relay,
+        _open(relay, plan, records=records) as play,
+    ):
+        yield play
 
 
 def _round(broker: Broker, plan: Plan, records: Records) -> Sample:
     with broker.topic(PARTITIONS) as (topic, _):
-        sent, values = _produce(broker, topic, plan, records)
+        spent = ProcessorTime(broker)
+        sent = produce(
+            broker.bootstrap,
+            topic,
+            size_bytes=records.size_bytes,
+            seconds=plan.seconds,
+            codec=records.codec,
+            mixed=records.mixed,
+        )
+        values = {PRODUCED.name: sent.per_second / 1000}
+        values = with_processor(values, spent.spent_s(), PRODUCE_CPU, 1e6 / max(1, sent.records))
         spent = ProcessorTime(broker)
         read = consume(broker.bootstrap, topic, partitions=PARTITIONS, records=sent.records)
         values[CONSUMED.name] = read.per_second / 1000

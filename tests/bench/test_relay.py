@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import tempfile
+import time
 from pathlib import Path
 
 import pytest
+from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,8 +24,9 @@ from bench.load import end_to_end, least_log, librdkafka, wire
 from bench.load.frames import Frames
 from bench.load.least_log import LeastLog
 
-PARTITIONS = 2
+PARTITIONS = 4
 AT_ONCE_BYTES = 16
+PATIENCE_S = 60.0
 
 
 @given(st.lists(st.integers(1, 3 * AT_ONCE_BYTES), max_size=6), st.data())
@@ -41,6 +45,30 @@ def test_frames_come_whole_however_they_were_cut(sizes: list[int], data: st.Data
         frames.make_room()
 
     assert got == sent
+
+
+@given(st.lists(st.integers(1, 5), min_size=1, max_size=8), st.data())
+def test_a_log_is_read_in_whole_batches_as_many_as_fit_and_at_least_one(counts: list[int], data: st.DataObject) -> None:
+    batches = [bytearray(wire.batch(count, 10)) for count in counts]
+    offset = data.draw(st.integers(0, sum(counts) - 1))
+    most_bytes = data.draw(st.integers(0, sum(map(len, batches)) + 1))
+
+    async def use() -> bytes:
+        with tempfile.TemporaryDirectory() as directory:
+            log = LeastLog(Path(directory) / "log", synced=False)
+            for each in batches:
+                log.append(memoryview(each))
+            return log.read(offset, most_bytes)
+
+    read = asyncio.run(use())  # first, for a log writes the offsets into its batches
+
+    owners = [number for number, count in enumerate(counts) for _ in range(count)]
+    wanted = bytes(batches[owners[offset]])
+    for each in batches[owners[offset] + 1 :]:
+        if len(wanted) + len(each) > most_bytes:
+            break
+        wanted += each
+    assert read == wanted
 
 
 def test_a_log_gives_offsets_tells_those_that_wait_once_and_knows_where_its_last_batches_lie(
@@ -104,14 +132,15 @@ def test_records_go_through_it_one_by_one_and_a_later_reader_begins_at_the_end(t
 
 
 @pytest.mark.interop
-def test_what_is_produced_in_bulk_lies_in_the_partitions_files_record_after_record(tmp_path: Path) -> None:
+def test_what_is_produced_in_bulk_lies_in_the_files_record_after_record_and_is_read_from_there(tmp_path: Path) -> None:
     with floor.relaying(tmp_path, synced=True) as relay, relay.topic(PARTITIONS) as (topic, _):
         sent = librdkafka.produce(
             relay.bootstrap, topic, size_bytes=1024, seconds=60, max_records=10_000, partitions=PARTITIONS
         )
+        read = librdkafka.consume(relay.bootstrap, topic, partitions=PARTITIONS, records=sent.records)
         logs = [batches_in(tmp_path / floor.FILE / f"{index}.log") for index in range(PARTITIONS)]
 
-    assert (sent.records, sent.failures) == (10_000, 0)
+    assert (sent.records, sent.failures) == (read.records, read.failures) == (10_000, 0)
     for log in logs:
         next_offset = 0
         for position, header in iter_headers(log):
@@ -119,3 +148,53 @@ def test_what_is_produced_in_bulk_lies_in_the_partitions_files_record_after_reco
             assert crc_is_valid(log, position, header)
             next_offset = header.next_offset
         assert next_offset == 10_000 // PARTITIONS
+
+
+@pytest.mark.interop
+def test_a_consumer_is_given_what_lies_in_four_partitions_and_what_comes_while_it_waits(tmp_path: Path) -> None:
+    values = [b"%d" % number for number in range(2_000)]
+    with floor.relaying(tmp_path, synced=False) as relay, relay.topic(PARTITIONS) as (topic, _):
+        producer = Producer({"bootstrap.servers": relay.bootstrap, "linger.ms": 0})
+        consumer = Consumer({"bootstrap.servers": relay.bootstrap, "group.id": "unused", "enable.auto.commit": False})
+        consumer.assign([TopicPartition(topic, index, OFFSET_BEGINNING) for index in range(PARTITIONS)])
+        try:
+            for some in (values[:1_000], values[1_000:1_004], values[1_004:]):
+                for number, value in enumerate(some):
+                    producer.produce(topic, value, partition=number % PARTITIONS)
+                assert producer.flush(PATIENCE_S) == 0
+                assert sorted(consumed(consumer, len(some))) == sorted(some)
+        finally:
+            consumer.close()
+
+
+def consumed(consumer: Consumer, count: int) -> list[bytes | None]:
+    """So many values, or those that came until patience ended."""
+    values: list[bytes | None] = []
+    deadline = time.monotonic() + PATIENCE_S
+    while len(values) < count and time.monotonic() < deadline:
+        values += [each.value() for each in consumer.consume(count - len(values), 0.1)]
+    return values
+
+
+@pytest.mark.interop
+def test_the_next_topic_begins_with_nothing(tmp_path: Path) -> None:
+    with floor.relaying(tmp_path, synced=True) as relay:
+        for count in (1_000, 500):
+            with relay.topic(PARTITIONS) as (topic, _):
+                bootstrap = relay.bootstrap
+                sent = librdkafka.produce(bootstrap, topic, size_bytes=100, seconds=PATIENCE_S, max_records=count)
+                read = librdkafka.consume(bootstrap, topic, partitions=PARTITIONS, records=count)
+                held = records_held(bootstrap, topic)
+            assert sent.records == read.records == held == count
+
+
+def records_held(bootstrap: str, topic: str) -> int:
+    """In all partitions together."""
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "unused"})
+    try:
+        bounds = [
+            consumer.get_watermark_offsets(TopicPartition(topic, index), PATIENCE_S) for index in range(PARTITIONS)
+        ]
+    finally:
+        consumer.close()
+    return sum(high - low for low, high in bounds)

@@ -357,7 +357,7 @@ def test_a_full_buffer_holds_senders_back_until_there_is_room_or_their_time_is_u
         world.cluster.deaf.add(ApiKey.PRODUCE)
         for _ in range(10):
             await producer.send("t", b"x" * 100, partition=0)
-        with pytest.raises(BufferFull, match=r"buffer_memory \(1300 bytes\) is full"):
+        with pytest.raises(BufferFull, match=r"buffer_memory \(1150 bytes\) is full"):
             await producer.send("t", b"x", partition=0)
         cancelled = asyncio.create_task(producer.send("t", b"never", partition=0))
         waiting = [asyncio.create_task(producer.send("t", b"%d" % each, partition=0)) for each in range(3)]
@@ -368,7 +368,7 @@ def test_a_full_buffer_holds_senders_back_until_there_is_room_or_their_time_is_u
 
         await asyncio.gather(*waiting)
 
-    world = run(test, buffer_memory=1300, max_block_ms=10_000, request_timeout_ms=5_000)
+    world = run(test, buffer_memory=1150, max_block_ms=10_000, request_timeout_ms=5_000)
     assert world.cluster.values("t", 0) == [b"x" * 100] * 10 + [b"0", b"1", b"2"]
 
 

@@ -63,6 +63,24 @@ def test_as_many_are_added_as_there_is_room_for_and_the_first_of_a_batch_always(
     assert pieces.size_bytes == sum(map(len, pieces.pieces))
 
 
+@given(
+    sizes=st.lists(st.sampled_from(SIZES), min_size=1, max_size=40) | st.just([100] * 40),
+    apart_ms=st.sampled_from(APART_MS),
+    room=st.just(10**6) | st.integers(0, 2_000),
+    first_delta=st.sampled_from((0, 60, 8_170)),
+)
+def test_values_by_themselves_are_records_without_keys(
+    sizes: list[int], apart_ms: int, room: int, first_delta: int
+) -> None:
+    values = [b"v" * size for size in sizes]
+    by_themselves, as_records = pieces_from(first_delta), pieces_from(first_delta)
+    timestamps = [BASE_MS + apart_ms] * len(values)
+    added = by_themselves.add_values(BASE_MS + apart_ms, values, room)
+    assert added == as_records.add(timestamps, [None] * len(values), values, room)
+    assert b"".join(by_themselves.pieces) == b"".join(as_records.pieces)
+    assert (by_themselves.size_bytes, by_themselves.next_delta) == (as_records.size_bytes, as_records.next_delta)
+
+
 def test_a_gap_in_the_offsets_is_kept_by_those_that_follow() -> None:
     pieces = pieces_from(0)
     pieces.add_one(5, BASE_MS, b"k", None, [("name", b"content"), ("empty", None)])
