@@ -34,6 +34,7 @@ def make_topic(bootstrap: str, name: str, partitions: int = 1) -> None:
 def write(bootstrap: str, topic: str, values: Iterable[str | bytes | None], **how: Any) -> None:
     """Write with confluent-kafka, to a partition in one batch; `how` is passed on: key, partition, timestamp, headers."""
     producer = confluent_kafka.Producer({"bootstrap.servers": bootstrap, "linger.ms": 10_000})  # `flush` does not wait
+    producer.list_topics(topic, timeout=DEADLINE_S)  # else they move to their partition while it may already send
     for value in values:
         producer.produce(topic, value, **how)
     assert producer.flush(DEADLINE_S) == 0, "not delivered in time"
