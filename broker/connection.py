@@ -239,7 +239,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def expire(self, reason: str) -> None:
         """End an idle connection; one whose peer does not take what was sent would never end by itself."""
-        if self._outbox.is_empty:
+        if self._outbox.is_ready:
             self.close(reason)
         else:
             self.abort(reason)

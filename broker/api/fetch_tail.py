@@ -138,9 +138,8 @@ class TailReader(FetchWait):
         return fetch.Fetch(self._broker, self._version, numbers[0], request, context, reply, self._short)
 
     def appended(self, size_bytes: int, decided_bytes: int, batch: memoryview | None) -> None:
-        if (
-            self._batch_end == NOTHING_CAME and self._partition is not None
-        ):  # where others follow, the log ends elsewhere
+        # Only the first is kept: where others follow it, the log ends elsewhere.
+        if self._batch_end == NOTHING_CAME and self._partition is not None:
             self._batch_end = self._partition.log.log_end_offset
             if batch is not None and size_bytes <= self._kept_bytes:
                 self._batch = bytes(batch)

@@ -269,3 +269,13 @@ async def test_draining_answers_what_is_pending_and_then_closes() -> None:
     await settled()
     assert peer.transport.take() == b"<one>"
     assert peer.transport.closed
+
+
+@on_a_loop
+async def test_an_idle_connection_is_closed_and_one_whose_peer_takes_nothing_is_aborted() -> None:
+    idle, stuck = Peer(FakeService()), Peer(FakeService())
+    idle.connection.expire("idle")
+    assert (idle.transport.closed, idle.transport.aborted) == (True, False)
+    stuck.connection.pause_writing()  # the transport has what the peer does not take
+    stuck.connection.expire("idle")
+    assert stuck.transport.aborted
