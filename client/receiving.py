@@ -19,7 +19,7 @@ from ..protocol.spare_buffers import SpareBuffers
 SCRATCH_BYTES = 64 * 1024
 MOST_SPARES = 3
 """The answer that the user reads, the one that waits behind it, and the one that is received."""
-LARGEST_SPARE_BYTES = 3 * 1024 * 1024
+LARGEST_SPARE_BYTES = 5 * 1024 * 1024
 
 Frame = bytes | memoryview
 """A whole answer behind its size; nobody writes to it any more."""

@@ -64,7 +64,7 @@ class Consumer(Generic[K, V]):
         fetch_min_bytes: int = 1,
         fetch_max_bytes: int = 50 * 1024 * 1024,
         fetch_max_wait_ms: int = 500,
-        max_partition_fetch_bytes: int = 2 * 1024 * 1024,
+        max_partition_fetch_bytes: int = 4 * 1024 * 1024,
         prefetch_max_bytes: int = 64 * 1024 * 1024,
         max_poll_records: int | None = None,
         max_poll_interval_ms: int = 300_000,
