@@ -57,20 +57,13 @@ class Flusher:
 
         The deadline is a time of the loop's clock; it is looked at by `expire`.
         """
-        line = self._lines.get(log)
-        if line is None:
-            line = self._lines[log] = _Line(log)
+        line = self._line(log)
         line.waiting.append((end_offset, deadline, done))
-        if not line.running and not line.scheduled:
-            self._schedule(line)
+        self._schedule(line)
 
     def flush_soon(self, log: Log) -> None:
         """Sync in the background; nobody waits."""
-        line = self._lines.get(log)
-        if line is None:
-            line = self._lines[log] = _Line(log)
-        if not line.running and not line.scheduled:
-            self._schedule(line)
+        self._schedule(self._line(log))
 
     async def flush(self, log: Log) -> None:
         """Return when everything appended so far is on the disk; raise what the sync raised."""
@@ -107,9 +100,16 @@ class Flusher:
         await self.settled()
         self._threads.close()
 
+    def _line(self, log: Log) -> _Line:
+        line = self._lines.get(log)
+        if line is None:
+            line = self._lines[log] = _Line(log)
+        return line
+
     def _schedule(self, line: _Line) -> None:
-        line.scheduled = True
-        self._loop.call_soon(self._begin, line)
+        if not line.running and not line.scheduled:
+            line.scheduled = True
+            self._loop.call_soon(self._begin, line)
 
     def _begin(self, line: _Line) -> None:
         line.scheduled = False
@@ -148,8 +148,7 @@ class Flusher:
             else:
                 each[2](error)
         if line.waiting:
-            if not line.scheduled:
-                self._schedule(line)
+            self._schedule(line)
         elif not line.scheduled:
             del self._lines[line.log]
             if self._ended is not None:

@@ -25,7 +25,7 @@ class Outbox:
     `drained()` is called when sending goes on after a pause.
     """
 
-    __slots__ = ("_drained", "_failed", "_loop", "_parts", "_reading", "_transport", "is_paused", "is_ready")
+    __slots__ = ("_drained", "_failed", "_loop", "_parts", "_reading", "_transport", "is_paused")
 
     def __init__(
         self,
@@ -41,27 +41,28 @@ class Outbox:
         self._parts: deque[Part] = deque()
         self._reading = False
         self.is_paused = False
-        self.is_ready = True
-        """What is written to the transport now would neither overtake anything nor wait behind a slow peer."""
 
     @property
     def is_empty(self) -> bool:
         """Everything was handed to the transport."""
         return not self._parts and not self._reading
 
+    @property
+    def is_ready(self) -> bool:
+        """What is written to the transport now would neither overtake anything nor wait behind a slow peer."""
+        return not self._parts and not self._reading and not self.is_paused
+
     def add(self, parts: list[Part]) -> None:
         """Queue the parts of one response; `pump` sends them."""
         self._parts.extend(parts)
-        self.is_ready = False
 
     def add_bytes(self, response: bytes) -> None:
         """Queue a whole response."""
         self._parts.append(response)
-        self.is_ready = False
 
     def pause(self) -> None:
         """The peer does not keep up."""
-        self.is_paused, self.is_ready = True, False
+        self.is_paused = True
 
     def resume(self) -> None:
         """The peer takes bytes again."""
@@ -72,20 +73,17 @@ class Outbox:
     def close(self) -> None:
         """Nobody will read the rest."""
         self._parts.clear()
-        self.is_paused, self.is_ready = True, False
+        self.is_paused = True
 
     def pump(self) -> None:
         """Write as much as the peer takes."""
         parts = self._parts
+        if not parts:
+            return
         if len(parts) == 1 and not self.is_paused and not self._reading and isinstance(parts[0], bytes):
             self._transport.write(parts[0])
             parts.clear()
-        elif parts:
-            self._pump()
-        self.is_ready = not parts and not self.is_paused and not self._reading
-
-    def _pump(self) -> None:
-        parts = self._parts
+            return
         joined: list[bytes | bytearray | memoryview] = []
         joined_bytes = 0
         while parts and not self.is_paused and not self._reading:

@@ -133,14 +133,10 @@ class Partition:
 
     def _appended(self, appended: Appended, size_bytes: int, batch: memoryview | None = None) -> None:
         """Wake the readers, and bound what is dirty."""
-        log = self.log
         if not appended.duplicate:
-            if self.waits or log.producers.open_transactions or self._undecided_bytes:
-                self._tell_readers(size_bytes, batch)
-            else:
-                self._stable_end = log.log_end_offset
-        if log.dirty_bytes > DIRTY_LIMIT_BYTES:
-            self._flusher.flush_soon(log)
+            self._tell_readers(size_bytes, batch)
+        if self.log.dirty_bytes > DIRTY_LIMIT_BYTES:
+            self._flusher.flush_soon(self.log)
 
     def end_transaction(self, end: TransactionEnd, *, now_ms: int) -> Appended:
         """Append the marker that ends a producer's transaction here; wakes the readers. KafkaError as the log's."""

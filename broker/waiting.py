@@ -90,7 +90,7 @@ class Purgatory:
     def tidy(self, line: Line) -> None:
         """Nobody stands in it any more, and there are many."""
         line.close()
-        self.lines.pop(line.max_wait_ms, None)
+        del self.lines[line.max_wait_ms]
 
 
 class Line:
@@ -180,10 +180,11 @@ class FetchWait(ABC):
         self._fire()
 
     def _leave(self) -> None:
+        line = self._line
+        if line.ends.pop(self, None) is None:
+            return  # it has left before: it fired, and then its connection ended
         for partition in self._partitions:
             partition.waits.discard(self)
-        line = self._line
-        line.ends.pop(self, None)
         if not line.ends and len(self._purgatory.lines) > MOST_IDLE_LINES:
             self._purgatory.tidy(line)
 

@@ -58,14 +58,7 @@ class Flush:
         be tried again.
         """
         try:
-            for segment in self.sealed:
-                _unless_deleted(segment, segment.sync_with_indexes)
-                _unless_deleted(segment, partial(_where_there_is_room, segment.write_txn_index))
-                _unless_deleted(segment, segment.sync_txn_index)
-            if self.active is not None:
-                _unless_deleted(self.active, self.active.log.sync)
-            if self.snapshots or self.epochs is not None or self.names:
-                self._sync_beside()
+            self._sync()
         except NoRoom:
             raise
         except OSError:
@@ -74,8 +67,13 @@ class Flush:
         if self.distrusted:
             raise OSError(errno.EIO, "another sync of this log failed, so that this one proves nothing", self.directory)
 
-    def _sync_beside(self) -> None:
-        """What stands beside the segments, and the names of all."""
+    def _sync(self) -> None:
+        for segment in self.sealed:
+            _unless_deleted(segment, segment.sync_with_indexes)
+            _unless_deleted(segment, partial(_where_there_is_room, segment.write_txn_index))
+            _unless_deleted(segment, segment.sync_txn_index)
+        if self.active is not None:
+            _unless_deleted(self.active, self.active.log.sync)
         for path in self.snapshots:
             self._sync_snapshot(path)
         if self.epochs is not None:

@@ -84,9 +84,7 @@ class ProduceLane:
         place = self._form.records_in(frame)
         if place is None:
             return None
-        partition = self._partitions.get(place[1])
-        if partition is None or not partition.is_led:
-            partition = self._partition(place[1])
+        partition = self._partition(place[1])
         if partition is None or partition.settings.sync_every_messages < NEVER:
             return None
         return self._append(partition, frame, place)[0]
@@ -96,9 +94,7 @@ class ProduceLane:
         place = self._form.records_in(frame)
         if place is None:
             return False
-        partition = self._partitions.get(place[1])
-        if partition is None or not partition.is_led:
-            partition = self._partition(place[1])
+        partition = self._partition(place[1])
         if partition is None:
             return False
         response, appended = self._append(partition, frame, place)
@@ -113,7 +109,9 @@ class ProduceLane:
         return True
 
     def _partition(self, index: int) -> Partition | None:
-        """One that this lane has not met, or that is not led any more; None where it is not for here."""
+        partition = self._partitions.get(index)
+        if partition is not None and partition.is_led:
+            return partition
         found = self._broker.partitions.find(self._form.topic, index)
         if found is None or found.topic in INTERNAL_TOPICS:
             return None
