@@ -34,13 +34,17 @@ class Better(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One figure of a case; `digits` behind the point; `aim` is a bound on the figure itself."""
+    """One figure of a case; `digits` behind the point; `aim` is a bound on the figure itself.
+
+    Of a rate `client_busy` names the figure that says how much of the same time its client needed for itself, in percent.
+    """
 
     name: str
     unit: str
     better: Better
     digits: int = 0
     aim: float | None = None
+    client_busy: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
