@@ -7,6 +7,7 @@ from typing import cast
 
 from .core.model import Scenario
 from .scenarios import (
+    bulk_read,
     clients,
     end_to_end,
     fan_out,
@@ -24,6 +25,7 @@ ALL = cast(
     Sequence[Scenario],
     (
         produce_consume,
+        bulk_read,
         one_record,
         latency,
         end_to_end,

@@ -1,20 +1,38 @@
 """Following the records of a batch without reading them: by their sizes, and the timestamp deltas beside these.
 
+    size of the rest | attributes, 1 byte | timestamp delta | offset delta, key, value, headers
+    varint             not looked at        varlong           not looked at
+
 `record_reader` makes values of records; this makes none. A broker walks every batch that is produced, so that it stores
 nothing that no consumer could read, and knows the batch's largest timestamp. The data are the batch's records, unfolded: bytes,
 or a view where copying them would cost more than that a byte of a view takes longer to look at.
+
+What can be told of many records at once is (`_run`); what cannot is that the next record begins where this one ends, and
+where records differ in size, that is one step each (`_mixed`). Both take only what is as they expect it, and leave the rest,
+and everything that is wrong, to the loop that takes any record and is the one that refuses.
 """
 
 from __future__ import annotations
+
+from functools import cache
+from itertools import repeat
+from operator import length_hint
 
 from .varints import read_varint, read_varlong
 
 RUN_AT_LEAST = 8
 """A run of fewer records than this is not worth the slices that find it."""
 LONGEST_RUN = 4096
-TRIED_EVERY = 128
+MIXED_AT_LEAST = 16
+"""Fewer records than this are not worth the views that they are looked up in."""
+LONGEST_MIXED = 1024
 """Where sizes differ, a run is looked for once in so many records."""
+SINGLY = 128
+"""Where neither is found, so many records are taken one by one before both are tried again."""
 _ODD, _EVEN, _CONTINUED = bytes(range(1, 256, 2)), bytes(range(0, 256, 2)), bytes(range(128, 256))
+_SECOND = tuple(
+    (byte << 7) - 0x80 for byte in range(0x80)
+)  # what it adds to the first, whose highest bit says that it comes
 _UP_TO = tuple(bytes(range(value + 1)) for value in range(256))
 
 
@@ -25,7 +43,7 @@ def walk_records(data: bytes | memoryview, position: int, count: int) -> tuple[i
     IndexError where there are fewer. The one loop over records that every batch pays for, so it is written for speed: a
     record begins with its size and, behind its attributes byte, its timestamp delta, both zigzag varints, mostly of one or
     two bytes. Deltas are compared as they are encoded: an even number is twice a delta that is not negative. Records of one
-    size, one behind the other, are stepped over together.
+    size, one behind the other, are stepped over together, and others of usual sizes by tables.
     """
     largest, start, singly = -2, position, 1
     while True:
@@ -54,12 +72,14 @@ def walk_records(data: bytes | memoryview, position: int, count: int) -> tuple[i
         if count <= 0:
             return position, largest >> 1, start
         stride = position - start
-        length, of_run = _run(data, position, stride, stride - (size >> 1), min(count, LONGEST_RUN))
-        count -= length
+        length, of_these = _run(data, position, stride, stride - (size >> 1), min(count, LONGEST_RUN))
         if length:
             start, position = position + (length - 1) * stride, position + length * stride
-            largest = max(largest, of_run)
-        singly = 1 if length else TRIED_EVERY
+        elif count >= MIXED_AT_LEAST:
+            length, of_these, start, position = _mixed(data, position, min(count, LONGEST_MIXED))
+        largest = max(largest, of_these)
+        count -= length
+        singly = 1 if length >= RUN_AT_LEAST else SINGLY
 
 
 def _run(data: bytes | memoryview, position: int, stride: int, head: int, limit: int) -> tuple[int, int]:
@@ -68,7 +88,11 @@ def _run(data: bytes | memoryview, position: int, stride: int, head: int, limit:
     That one has `stride` bytes, `head` of them its size. (0, -2) where there are too few, or their deltas are not alike.
     """
     length = min(limit, (len(data) - position) // stride)
-    if length < RUN_AT_LEAST or stride - head < 3:  # no record is so small
+    if (
+        length < RUN_AT_LEAST
+        or stride - head < 3  # no record is so small
+        or data[position] != data[position - stride]  # tells mostly, where sizes differ, and is the least to look at
+    ):
         return 0, -2
     for at in range(head):
         column = bytes(data[position + at : position + length * stride : stride])
@@ -87,6 +111,50 @@ def _run(data: bytes | memoryview, position: int, stride: int, head: int, limit:
     if second.count(high) == end - start:  # as in time they come one behind the other
         return length, _largest(first[start:end]) & 0x7F | high << 7
     return length, max(low for low, each in zip(first, second, strict=True) if each == high) & 0x7F | high << 7
+
+
+def _mixed(data: bytes | memoryview, position: int, limit: int) -> tuple[int, int, int, int]:
+    """How many records from `position` on have sizes of one or two bytes, up to `limit`; their largest encoded delta, the
+    position of the last one, and that behind it.
+
+    Each takes the same few steps, whatever its size, for a processor that guesses a branch wrong waits longer than the steps
+    take: two bytes are looked up as if every size had two, and where the delta is by the first. A delta that is the one before
+    once more, as nearly all are where many records come in a millisecond, is not looked at.
+    """
+    steps, view = _steps(), memoryview(data)
+    behind = view[1:]
+    deltas = [view[2:]] * 0x80 + [view[3:]] * 0x80
+    largest, last, start = -2, -1, position
+    turns = repeat(None, limit)
+    try:
+        for _ in turns:
+            start = position
+            size = data[position]
+            position += steps[size][behind[position]]
+            if (delta := deltas[size][start]) != last:
+                last = delta
+                if delta >= 0x80:
+                    last = -1  # its first byte does not tell
+                    byte = deltas[size][start + 1]
+                    delta += _SECOND[byte & 0x7F]
+                    if byte >= 0x80:
+                        delta, _ = _longer_varint(deltas[size], start + 2, delta)
+                if delta > largest and not delta & 1:
+                    largest = delta
+    except IndexError:  # the size is of another kind, or the data end: whoever goes on with this record sees which
+        return limit - length_hint(turns) - 1, largest, start, start
+    return limit, largest, start, position
+
+
+@cache
+def _steps() -> tuple[tuple[int, ...], ...]:
+    """By the first byte of a size, and the one behind it: how far it is from there to the next record.
+
+    What is not there, for which there is an IndexError, is negative or has more than two bytes.
+    """
+    of_one_byte = [(1 + (first >> 1),) * 0x100 for first in range(0, 0x80, 2)]
+    of_two = [tuple(range(2 + (first >> 1), 2 + (first >> 1) + (0x80 << 6), 1 << 6)) for first in range(0, 0x80, 2)]
+    return tuple(steps for even in of_one_byte + of_two for steps in (even, ()))
 
 
 def _largest(column: bytes) -> int:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from ..load.one_record import Answers
+from ..load.spent import Spent, processors
 from .model import Better, Metric, NotMeasured, Round, Sample
 from .statistics import percentile
 
@@ -51,6 +52,12 @@ class ProcessorTime:
 def with_processor(values: dict[str, float], spent_s: float | None, metric: Metric, per: float) -> dict[str, float]:
     """`values` and the processor time of one unit, where it is known; `per` is in units for one of the metric's."""
     return values if spent_s is None else {**values, metric.name: spent_s * per}
+
+
+def with_client(values: dict[str, float], spent: Spent, busy: Metric) -> dict[str, float]:
+    """`values` and how much of the time the client needed for itself, where that is known."""
+    share = spent.share(processors())
+    return values if share is None else {**values, busy.name: share * 100}
 
 
 def rate_sample(broker: Answering, load: Callable[[], Answers]) -> Sample:

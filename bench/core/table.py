@@ -1,12 +1,14 @@
 """The one table: a row for each case and metric, a column for each broker, the ratio to the first peer, and the aim.
 
 Where a floor was measured it has a column, too; an aim that lies beyond it in that run is not called missed, unless Ottla was
-better than the floor, which then is none.  A metric's own aim is for the figure itself, against every broker, and such a
+better than the floor, which then is none.  Nor is an aim that lies beyond what the client could have taken of any broker, if
+Ottla is as good as the peer.  A metric's own aim is for the figure itself, against every broker, and such a
 figure is not divided by the peer's.
 """
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 
 from .brokers import OTTLA
@@ -83,10 +85,30 @@ def _aim(result: Result, metric: Metric, peer: str | None) -> str:
         return _aim_text(aim, metric)
     if meets(found.median, aim, metric):
         return f"{_aim_text(aim, metric)} met"
-    floor = _values(result, FLOOR, metric)
+    floor = _values(result, FLOOR, metric) if metric.floor_is_least else []
     if floor and is_beyond(aim, theirs, floor, metric) and not is_better(_values(result, OTTLA, metric), floor, metric):
         return f"{_aim_text(aim, metric)} {'below' if metric.better is Better.LESS else 'beyond'} the floor"
+    if found.median >= 1 and is_beyond_client(result, metric, aim, theirs):
+        return f"{_aim_text(aim, metric)} beyond the client"
     return f"{_aim_text(aim, metric)} missed"
+
+
+def is_beyond_client(result: Result, metric: Metric, aim: float, theirs: Sequence[float]) -> bool:
+    """Whether so many times the peer's rate is more than the client has time for, whoever answers it.
+
+    The time it needs for a record is that of the rounds, brokers' and floor's, in which it needed least.
+    """
+    could = [
+        statistics.median(rates)
+        for each in result.values
+        if (rates := [rate * 100 / busy for rate, busy in _rates_and_busy(result, each, metric)])
+    ]
+    return bool(could) and statistics.median(theirs) * aim > max(could)
+
+
+def _rates_and_busy(result: Result, name: str, metric: Metric) -> list[tuple[float, float]]:
+    busy = result.values[name].get(metric.client_busy or "", [])
+    return [(rate, share) for rate, share in zip(_values(result, name, metric), busy, strict=False) if share]
 
 
 def _own_aim(result: Result, metric: Metric, brokers: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ from ottla.protocol.apis import ApiKey
 from ottla.protocol.messages import Message
 
 from .one_record import Answers
-from .wire import PRODUCE_ERROR_AT, SIZE, Connection, answer, fetch_fields, frame, produce_frame
+from .wire import Connection, answer, fetch_fields, frame, must_have_taken, produce_frame
 from .wire import batch as make_batch
 
 MAX_WAIT_MS = 500
@@ -45,7 +45,7 @@ def fan_out(bootstrap: str, topic: UUID, *, readers: int, seconds: float) -> Ans
             _ask(connections, fetch_frame(topic, 0, offset))
             sent = time.perf_counter()
             producer.socket.sendall(request)
-            _must_have_taken(producer.receive())
+            must_have_taken(producer.receive())
             _await_all(selector, readers, fetch_frame(topic, 0, offset), sent, answers)
             offset += RECORDS_A_ROUND
         answers.seconds = time.perf_counter() - began
@@ -59,12 +59,6 @@ def _end_offset(bootstrap: str, topic: UUID) -> int:
         (told,) = answer(ApiKey.FETCH, connection.receive()).responses
     _must_have_served(told.partitions[0])
     return int(told.partitions[0].high_watermark)
-
-
-def _must_have_taken(response: bytes) -> None:
-    error = response[PRODUCE_ERROR_AT - SIZE.size :][:2]
-    if error != b"\0\0":
-        raise RuntimeError(f"the broker did not take what was produced: error {int.from_bytes(error, 'big')}")
 
 
 def _must_have_served(partition: Message) -> None:

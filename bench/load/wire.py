@@ -183,10 +183,12 @@ def fetch_fields(topic: UUID, partitions: list[Message], *, max_wait_ms: int) ->
 
 
 def delete_topic(bootstrap: str, name: str) -> None:
-    """Delete a topic, so that its data do not fill the disk."""
+    """Delete a topic, so that its data do not fill the disk. RuntimeError where the broker keeps it."""
     with Connection(bootstrap) as connection:
         asked = Message(name=name, topic_id=UUID(int=0))
-        connection.call(ApiKey.DELETE_TOPICS, topics=[asked], timeout_ms=60_000)
+        (gone,) = connection.call(ApiKey.DELETE_TOPICS, topics=[asked], timeout_ms=60_000).responses
+        if gone.error_code:
+            raise RuntimeError(f"{name} was not deleted: {gone.error_code!r} {gone.error_message}")
 
 
 def batch(records: int, size_bytes: int) -> bytes:
@@ -208,3 +210,10 @@ def produce_frame(topic: UUID, partition: int, records: bytes, *, acks: int) -> 
 PRODUCE_RESPONSE_BYTES = 4 + 4 + 1 + 1 + 16 + 1 + (4 + 2 + 8 + 8 + 8 + 1 + 1 + 1) + 1 + 4 + 1
 """A whole response to `produce_frame`, with its size, when all went well."""
 PRODUCE_ERROR_AT = 4 + 4 + 1 + 1 + 16 + 1 + 4
+
+
+def must_have_taken(response: bytes) -> None:
+    """RuntimeError where the answer to `produce_frame` (without its size) is a refusal."""
+    error = response[PRODUCE_ERROR_AT - SIZE.size :][:2]
+    if error != b"\0\0":
+        raise RuntimeError(f"the broker did not take what was produced: error {int.from_bytes(error, 'big')}")

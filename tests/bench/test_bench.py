@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent.parent
 QUICK = ("--quick", "--anyway", "--without-kafka", "--seconds", "0.1")
-PICKED = ("produce-consume", "one-record", "latency", "end-to-end", "fan-out", "groups", "clients")
+PICKED = ("produce-consume", "bulk-read", "one-record", "latency", "end-to-end", "fan-out", "groups", "clients")
 
 
 def bench(*arguments: str, timeout_s: float = 110) -> subprocess.CompletedProcess[str]:

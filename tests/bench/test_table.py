@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).parent.parent.parent))  # `bench` is not part of the package
@@ -102,11 +103,56 @@ def test_a_floor_that_was_undercut_is_none_and_the_aim_is_missed() -> None:
     assert last_row(with_floor([0.11], [0.2], 0.12))[-1] == "<= 0.5 missed"
 
 
+def test_what_does_it_in_a_way_that_is_not_the_cheapest_excuses_nothing() -> None:
+    shown = replace(RATE, floor_is_least=False)
+    made = result([400], [390], metric=shown, aim=1.2)
+    made.add(FLOOR, Sample({shown.name: 410}))
+
+    assert last_row(made)[-3:] == ["410", "1.03", ">= 1.2 missed"]
+
+
 def test_the_floor_has_a_column_where_one_was_measured_and_the_other_rows_leave_it_empty() -> None:
     rows = table([with_floor([1], [1], 1), result([1], [1])], ["Ottla", PEER]).splitlines()
 
     assert [cell.strip() for cell in rows[0].split("|")][4:7] == ["Ottla", PEER, "floor"]
     assert [row.split("|")[6].strip() for row in rows[2:]] == ["1.00", ""]
+
+
+BUSY = Metric("client busy", "%", Better.LESS)
+READ = Metric("read", "1/s", Better.MORE, client_busy=BUSY.name)
+
+
+def read_by(**measured: tuple[float, float]) -> str:
+    """The verdict on a rate that is to be 1.2 times the peer's; who was measured, and how busy that kept the client."""
+    made = Result("bulk", "100 B", "acks=1", (READ,), {READ.name: 1.2})
+    for name, (rate, share) in measured.items():
+        made.add({"ours": "Ottla", "theirs": PEER, "floor": FLOOR}[name], Sample({READ.name: rate, BUSY.name: share}))
+    return last_row(made)[-1]
+
+
+def test_a_rate_for_which_the_client_has_no_time_is_beyond_it() -> None:
+    assert read_by(ours=(105, 95), theirs=(100, 95)) == ">= 1.2 beyond the client"
+
+
+def test_a_client_that_waited_for_the_peer_could_have_taken_more_and_the_aim_is_missed() -> None:
+    assert read_by(ours=(105, 95), theirs=(100, 80)) == ">= 1.2 missed"
+
+
+def test_a_client_that_needed_less_time_with_us_or_the_floor_could_have_taken_more() -> None:
+    assert read_by(ours=(105, 70), theirs=(100, 95)) == ">= 1.2 missed"
+    assert read_by(ours=(105, 95), theirs=(100, 95), floor=(125, 95)) == ">= 1.2 missed"
+
+
+def test_a_busy_client_does_not_excuse_a_broker_that_is_slower_than_the_peer() -> None:
+    assert read_by(ours=(99, 99), theirs=(100, 95)) == ">= 1.2 missed"
+
+
+def test_where_nobody_told_how_busy_the_client_was_the_aim_is_missed() -> None:
+    made = Result("bulk", "100 B", "acks=1", (READ,), {READ.name: 1.2})
+    made.add("Ottla", Sample({READ.name: 105}))
+    made.add(PEER, Sample({READ.name: 100}))
+
+    assert last_row(made)[-1] == ">= 1.2 missed"
 
 
 def of_clients(ours: float, theirs: float) -> Result:

@@ -67,6 +67,19 @@ def test_the_short_way_takes_what_producers_send() -> None:
         assert header_of_plain_batch(memoryview(data), rules(), NOW_MS) == HEADER.unpack_from(data)
 
 
+def test_the_short_way_takes_records_of_many_sizes_and_only_with_the_largest_timestamp_that_they_have() -> None:
+    builder = BatchBuilder()
+    for number in range(200):
+        builder.append(NOW_MS - 300 + number, b"k" * (number % 7) or None, b"v" * (number * 37 % 150))
+    data = builder.build()
+
+    assert header_of_plain_batch(memoryview(data), rules(), NOW_MS) == HEADER.unpack_from(data)
+    for largest in (NOW_MS - 102, NOW_MS - 100):
+        wrong = patched(bytearray(data), 35, largest.to_bytes(8, "big"))
+        assert header_of_plain_batch(memoryview(wrong), rules(), NOW_MS) is None
+        assert read_header(check(wrong)).max_timestamp == NOW_MS - 101
+
+
 def test_a_good_batch_passes_as_the_same_memory() -> None:
     data = batch(b"a", b"b")
     assert check(data).obj is data
