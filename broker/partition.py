@@ -12,8 +12,10 @@ else is waited for.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Awaitable, Callable
 
+from ..protocol.batch_header import HEADER
 from ..protocol.errors import ErrorCode, KafkaError
 from ..protocol.spare_buffers import SpareBuffers
 from ..storage.leader_epochs import LeaderEpochs
@@ -138,6 +140,12 @@ class Partition:
         self._appended(appended, len(batch))
         return appended
 
+    def append_own_one(self, batch: memoryview | bytearray, now_ms: int) -> Appended:
+        """As `append_own`, with fewer steps, for one batch that gives its records their times."""
+        appended = self.log.append_one(batch, HEADER.unpack_from(batch), self.leader_epoch, now_ms)
+        self._appended(appended, len(batch))
+        return appended
+
     def _appended(self, appended: Appended, size_bytes: int, batch: memoryview | None = None) -> None:
         """Wake the readers, and bound what is dirty."""
         if not appended.duplicate:
@@ -184,12 +192,14 @@ class Partition:
         """Call `done` when the append is on the disk, when it never will be, or at `deadline` (the loop's clock)."""
         self._flusher.wait(self.log, appended.last_offset + 1, done, deadline=deadline)
 
-    def when_durable(self, end_offset: int, done: Done) -> None:
-        """Call `done` when all in front of `end_offset` is on the disk, at once if it is, or when it never will be."""
+    def when_durable(self, end_offset: int, done: Done, *, deadline: float = math.inf) -> None:
+        """Call `done` when all in front of `end_offset` is on the disk, at once if it is, when it never will be, or at
+        `deadline` (the loop's clock).
+        """
         if end_offset <= self.log.recovery_point:
             done(None)
         else:
-            self._flusher.wait(self.log, end_offset, done)
+            self._flusher.wait(self.log, end_offset, done, deadline=deadline)
 
     def check_leader_epoch(self, current_leader_epoch: int) -> None:
         """Refuse a client whose idea of the leader is older or newer than ours (KIP-320)."""

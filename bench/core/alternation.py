@@ -43,11 +43,7 @@ def measure_all(
                 continue
             plan = replace(plan, seconds=seconds_that_fit(scenarios[number:], len(brokers), plan, left_s))
         tell(f"{scenario.NAME}: {scenario.TITLE} ({plan.seconds:.1f} s a round)")
-        for case in scenario.cases(plan):
-            try:
-                results.append(measure(scenario.NAME, case, brokers, plan, tell, deadline))
-            except Exception as error:  # noqa: BLE001 - cleaning up after one case must not lose all the others
-                tell(f"  {case.name}: its result is lost, {error!r}")
+        results += [measure(scenario.NAME, case, brokers, plan, tell, deadline) for case in scenario.cases(plan)]
     return results
 
 
@@ -77,8 +73,21 @@ def seconds_that_fit(scenarios: Sequence[Scenario], broker_count: int, plan: Pla
 def measure(
     scenario: str, case: Case, brokers: Sequence[Broker], plan: Plan, tell: Tell, deadline: float | None = None
 ) -> Result:
-    """One case: every broker warmed up, then every broker in turn, as often as the plan says; once, when time is over."""
+    """One case: every broker warmed up, then every broker in turn, as often as the plan says; once, when time is over.
+
+    What cannot be cleaned up afterwards (a topic that a broker does not delete) is told, and the result kept.
+    """
     result = Result(scenario, case.name, case.durability, case.metrics, case.aims)
+    try:
+        _measure_into(result, case, brokers, plan, tell, deadline)
+    except Exception as error:  # noqa: BLE001 - what each broker failed at is in the result; this came behind it
+        tell(f"  {case.name}: setting it up or cleaning up after it failed, {error!r}")
+    return result
+
+
+def _measure_into(
+    result: Result, case: Case, brokers: Sequence[Broker], plan: Plan, tell: Tell, deadline: float | None
+) -> None:
     with ExitStack() as stack:
         openings = _openings(case, brokers, plan)
         try:
@@ -86,7 +95,7 @@ def measure(
         except NotMeasured as reason:
             result.skipped = dict.fromkeys(openings, str(reason))
             tell(f"  {case.name} ({case.durability}): it is not measured, {reason}")
-            return result
+            return
         rounds = _opened(stack, case, plan, openings, result, tell)
         for run in range(_runs(case, plan)):
             if run and deadline is not None and time.monotonic() > deadline:
@@ -99,7 +108,6 @@ def measure(
                     del rounds[name]
                     _skip(result, name, error, tell)
     tell(f"  {case.name}: done")
-    return result
 
 
 def _opened(

@@ -24,6 +24,8 @@ RETRIABLE = {
     ErrorCode.NOT_COORDINATOR,
 }
 
+JOINS_AGAIN = {ErrorCode.MEMBER_ID_REQUIRED, ErrorCode.REBALANCE_IN_PROGRESS}
+
 
 class _Peer:
     """One member's connection."""
@@ -72,7 +74,7 @@ async def _time_to_stable(bootstrap: str, name: str, members: int) -> float:
     began = time.perf_counter()
     tasks = [asyncio.ensure_future(_be_member(group, number, peer)) for number, peer in enumerate(peers)]
     try:
-        await asyncio.wait_for(group.stable.wait(), PATIENCE_S)
+        await _until_stable(group, tasks)
         return time.perf_counter() - began
     finally:
         for task in tasks:
@@ -82,16 +84,35 @@ async def _time_to_stable(bootstrap: str, name: str, members: int) -> float:
             peer.close()
 
 
+async def _until_stable(group: _Group, members: list[asyncio.Task[None]]) -> None:
+    """What goes wrong with a member is raised at once: without it the group would only never be stable."""
+    stable = asyncio.ensure_future(group.stable.wait())
+    try:
+        ended, _ = await asyncio.wait([stable, *members], timeout=PATIENCE_S, return_when=asyncio.FIRST_COMPLETED)
+        for each in ended - {stable}:
+            each.result()
+        if not stable.done():
+            raise TimeoutError(
+                f"{len(group.generations)} of {group.size} members were in the group after {PATIENCE_S:.0f} s"
+            )
+    finally:
+        stable.cancel()
+
+
 async def _await_coordinator(bootstrap: str, name: str) -> None:
     """Apache Kafka makes its offsets topic with the first group."""
     peer = await _Peer.connect(bootstrap)
     deadline = time.monotonic() + PATIENCE_S
-    while time.monotonic() < deadline:
-        found = await peer.call(ApiKey.FIND_COORDINATOR, key_type=0, coordinator_keys=[name])
-        if not found.coordinators[0].error_code:
-            break
-        await asyncio.sleep(0.1)
-    peer.close()
+    try:
+        while True:
+            found = await peer.call(ApiKey.FIND_COORDINATOR, key_type=0, coordinator_keys=[name])
+            if not found.coordinators[0].error_code:
+                return
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{name} has no coordinator: {found.coordinators[0].error_code!r}")
+            await asyncio.sleep(0.1)
+    finally:
+        peer.close()
 
 
 async def _be_member(group: _Group, number: int, peer: _Peer) -> None:
@@ -101,6 +122,8 @@ async def _be_member(group: _Group, number: int, peer: _Peer) -> None:
         member_id = joined.member_id
         if joined.error_code in RETRIABLE:
             await asyncio.sleep(HEARTBEAT_S)
+        elif joined.error_code and joined.error_code not in JOINS_AGAIN:
+            raise RuntimeError(f"a member cannot join: {joined.error_code!r}")
         elif not joined.error_code and not await _sync(group, joined, peer):
             group.joined(number, joined.generation_id)
             await _beat_until_rebalance(group.name, joined, peer)

@@ -60,6 +60,23 @@ def test_one_that_fails_has_no_turn_any_more_and_the_others_have_theirs(tmp_path
     assert "it failed" in result.skipped[OTHER]
 
 
+def test_what_was_measured_is_kept_when_cleaning_up_after_it_fails(tmp_path: Path) -> None:
+    _, case = playing(fails_at=None)
+    told: list[str] = []
+
+    @contextmanager
+    def open_case(broker: Broker, plan: Plan) -> Iterator[Round]:
+        with case.open(broker, plan) as play:
+            yield play
+        raise RuntimeError("the topic stays")
+
+    stays = replace(case, open=open_case)
+    result = measure("latency", stays, brokers(tmp_path), Plan(runs=2, seconds=0.1), told.append)
+
+    assert result.values == {name: {METRIC.name: [1.0, 1.0]} for name in (ONE, OTHER)}
+    assert any("the topic stays" in each for each in told)
+
+
 def playing(*, fails_at: int | None) -> tuple[list[str], Case]:
     """Who played, and a case in which everybody does; OTHER fails in that turn of its own."""
     played: list[str] = []
