@@ -1,8 +1,9 @@
 """From a frame to its handler, and from the handler's answer to the reply.
 
 Produce and Fetch have serve functions of their own, which read the frame in place. Every other API is decoded to a
-`Message`, handled, and its answer encoded. A handler that returns an awaitable runs as a task, of which the dispatcher
-is the owner: it is cancelled when its connection is gone or the broker stops.
+`Message`, handled, and its answer encoded. A handler that returns a `Later` tells its answer itself, which costs no task; one
+that returns an awaitable runs as a task, of which the dispatcher is the owner: it is cancelled when its connection is gone
+or the broker stops. What was left with a connection as a lane serves requests that it knows before any of this.
 
 The first request of an API and version waits for a thread that imports the handler (`api/table`) and compiles the messages,
 5 to 100 ms; the connection's next request begins after it, and all others go on meanwhile.
@@ -18,12 +19,12 @@ import asyncio
 import logging
 import struct
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from ..protocol.apis import SUPPORTED, ApiKey, response_header_version
 from ..protocol.errors import MalformedMessage
 from ..protocol.messages import (
-    Buffer,
     Message,
     RequestHeader,
     decode_request,
@@ -32,7 +33,8 @@ from ..protocol.messages import (
     prepare,
 )
 from .api import api_versions, fetch_again, produce_again, table
-from .api.context import Handler, RequestContext
+from .api.context import Handler, LeaveLane, RequestContext
+from .api.later import Later
 from .replies import framed
 
 if TYPE_CHECKING:
@@ -55,6 +57,7 @@ class Dispatcher:
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
         self._handlers: dict[tuple[int, int], Handler] = {}
+        self._leave_lane: dict[int, LeaveLane] = {}
         self._served_in_place: dict[int, Serve] = {ApiKey.PRODUCE: produce_again.serve, ApiKey.FETCH: fetch_again.serve}
         self._tasks: dict[asyncio.Task[None], Connection | None] = {}
 
@@ -120,9 +123,15 @@ class Dispatcher:
             # The frame is ours only until we return.
             self._go_on(None, header, self._answer_to_first(connection, header, bytes(body), reply), reply)
             return
-        answer = self._ask(handler, connection, header, body, reply)
+        request = decode_request(header.api_key, header.api_version, body)
+        answer = self._ask(handler, connection, header, request, reply)
         if isinstance(answer, Message):
             self._answer(header, answer, reply)
+        elif isinstance(answer, Later):
+            leave_lane = self._leave_lane.get(header.api_key)
+            if leave_lane is not None:
+                leave_lane(self._broker, connection, header, frame, request)
+            answer.then(partial(self._answer_later, header, reply))
         else:
             self._go_on(connection, header, answer, reply)
 
@@ -130,20 +139,21 @@ class Dispatcher:
         self, connection: Connection, header: RequestHeader, body: bytes, reply: Reply
     ) -> Message:
         key, version = header.api_key, header.api_version
-        handler = await asyncio.to_thread(_load, ApiKey(key), version)
+        handler, leave_lane = await asyncio.to_thread(_load, ApiKey(key), version)
         self._handlers[key, version] = handler
+        if leave_lane is not None:
+            self._leave_lane[key] = leave_lane
         task = asyncio.current_task()
         # Where the connection is gone, the request counts all the same: who leaves a group may not wait for the answer.
         if task is not None and not connection.is_closed:
             self._tasks[task] = connection
-        answer = self._ask(handler, connection, header, body, reply)
+        answer = self._ask(handler, connection, header, decode_request(key, version, body), reply)
         # mypy takes a Message, which has any attribute, for awaitable.
         return answer if isinstance(answer, Message) else await cast(Awaitable[Message], answer)
 
     def _ask(
-        self, handler: Handler, connection: Connection, header: RequestHeader, body: Buffer, reply: Reply
-    ) -> Message | Awaitable[Message]:
-        request = decode_request(header.api_key, header.api_version, body)
+        self, handler: Handler, connection: Connection, header: RequestHeader, request: Message, reply: Reply
+    ) -> Message | Later | Awaitable[Message]:
         context = RequestContext(
             header.api_key,
             header.api_version,
@@ -175,13 +185,20 @@ class Dispatcher:
         flexible = response_header_version(key, version) > 0
         reply.complete([framed(header.correlation_id, body, flexible=flexible)])
 
+    def _answer_later(self, header: RequestHeader, reply: Reply, answer: Message) -> None:
+        """Called by whoever told it, whom a bug of ours here is no concern of."""
+        try:
+            self._answer(header, answer, reply)
+        except Exception:  # noqa: BLE001 - as in serve
+            self._failed(header.api_key, header.api_version, reply)
+
     def _failed(self, key: int, version: int, reply: Reply) -> None:
         name = ApiKey(key).name
         log.exception("%s version %d failed", name, version)
         reply.close(f"{name} failed in the broker")
 
 
-def _load(key: ApiKey, version: int) -> Handler:
-    """In a thread: the handler, and the messages of this version."""
+def _load(key: ApiKey, version: int) -> tuple[Handler, LeaveLane | None]:
+    """In a thread: the handler, what leaves lanes for its requests, and the messages of this version."""
     prepare(key, version)
-    return table.load(key)
+    return table.load(key), table.load_lane(key)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from ...protocol.messages import Message
+from ...protocol.messages import Message, RequestHeader
 from ...protocol.values import dataclass
+from .later import Later
 
 if TYPE_CHECKING:
     from ..app import Broker
+    from ..connection import Connection
 
 
 def _nothing() -> None:
@@ -35,5 +37,8 @@ class RequestContext:
     let_next_begin: Callable[[], None] = _nothing
 
 
-Handler = Callable[["Broker", RequestContext, Message], Message | Awaitable[Message]]
-"""Answers one API in all its versions; returns the response, or something to await for it."""
+Handler = Callable[["Broker", RequestContext, Message], Message | Later | Awaitable[Message]]
+"""Answers one API in all its versions; returns the response, or what it comes by: a `Later`, or something to await."""
+
+LeaveLane = Callable[["Broker", "Connection", RequestHeader, memoryview, Message], None]
+"""Called with a request that was taken and waits for the disk, and its frame, for those that follow on its connection."""

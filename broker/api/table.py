@@ -10,7 +10,7 @@ from importlib import import_module
 from types import ModuleType
 
 from ...protocol.apis import ApiKey
-from .context import Handler
+from .context import Handler, LeaveLane
 
 _COORDINATION = "..coordination"
 
@@ -52,7 +52,7 @@ FAMILIES: dict[ApiKey, str] = {
     ApiKey.LIST_PARTITION_REASSIGNMENTS: "replicas",
     ApiKey.LIST_TRANSACTIONS: "transactions_admin",
     ApiKey.METADATA: "metadata",
-    ApiKey.OFFSET_COMMIT: "group_offsets",
+    ApiKey.OFFSET_COMMIT: "offset_commit",
     ApiKey.OFFSET_DELETE: "group_offsets",
     ApiKey.OFFSET_FETCH: "group_offsets",
     ApiKey.OFFSET_FOR_LEADER_EPOCH: "leader_epochs",
@@ -69,12 +69,17 @@ WITH_COORDINATORS = frozenset(
         "group_membership",
         "group_offsets",
         "groups_admin",
+        "offset_commit",
         "transactions",
         "transactions_admin",
         "txn_offset_commit",
     }
 )
 """Modules whose handlers need the coordinators at once. One that needs them at times only is not here: it may wait then."""
+
+
+LANES: dict[ApiKey, str] = {ApiKey.OFFSET_COMMIT: "offset_commit_again"}
+"""Modules that leave a lane with a connection for requests like one that was taken (`connection.Lane`)."""
 
 
 def load(key: ApiKey) -> Handler:
@@ -84,6 +89,15 @@ def load(key: ApiKey) -> Handler:
         import_module(_COORDINATION, __package__)
     handler: Handler = module_of(family).HANDLERS[key]
     return handler
+
+
+def load_lane(key: ApiKey) -> LeaveLane | None:
+    """What leaves a lane for this API's requests, if anything does; the same times."""
+    family = LANES.get(key)
+    if family is None:
+        return None
+    leave: LeaveLane = module_of(family).leave_lane
+    return leave
 
 
 def module_of(family: str) -> ModuleType:

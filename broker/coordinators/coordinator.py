@@ -40,13 +40,14 @@ from .consumer_groups.classic_members import ClassicJoin, ClassicSync
 from .consumer_groups.group import ConsumerGroup
 from .consumer_groups.settings import ConsumerGroupSettings
 from .consumer_groups.shell import TIMER_PREFIX, ConsumerGroups, new_member_id
-from .group import Group
+from .group import Group, Member
 from .group_records import Committed, GroupRecord, OffsetCommitted, OffsetRemoved
 from .groups_machine import GroupShard, GroupsMachine
 from .offsets import everything_of
 from .offsets_removal import RETENTION, OffsetsRemoval
 from .runtime.machine import TransactionalProducer
 from .runtime.runtime import CoordinatorRuntime, FindPartition
+from .runtime.shard import Told
 from .settings import CoordinatorSettings
 from .turn import NO_MEMBER_ID, TimerKey, Turn, join_refused, sync_refused
 
@@ -122,6 +123,11 @@ class GroupCoordinator:
         self.consumers.on_unloaded(shard)
 
     # --- requests
+
+    @property
+    def codec(self) -> Codec:
+        """How records of groups are compressed."""
+        return self.runtime.codec
 
     def check_open(self) -> None:
         """KafkaError when the broker is stopping."""
@@ -229,6 +235,10 @@ class GroupCoordinator:
         """Let an event happen to the classic group, and do what comes of it."""
         return self.classic.turn(group, event)
 
+    def keep_alive(self, group: Group, member: Member) -> None:
+        """The member of a classic group has shown that it lives."""
+        self._alarm.start(TimerKey("session", group.group_id, member.member_id), member.session_timeout_ms)
+
     async def write(self, group_id: str, records: Sequence[GroupRecord]) -> None:
         """Write and apply at once, and return when that is durable. KafkaError: as `shard_of`, `Shard.write`, `settled`."""
         shard = self.shard_of(group_id)
@@ -242,13 +252,21 @@ class GroupCoordinator:
         shard = self.shard_of(group_id)
         await self.durable(shard, shard.end_offset)
 
+    def is_settled(self, group_id: str) -> bool:
+        """Whether `settled` would return at once. KafkaError as in `shard_of`."""
+        shard = self.shard_of(group_id)
+        return shard.is_durable(shard.end_offset)
+
     async def durable(self, shard: GroupShard, end_offset: int) -> None:
         """Return when all in front of the offset is durable. KafkaError: REQUEST_TIMED_OUT, KAFKA_STORAGE_ERROR."""
-        try:
-            async with asyncio.timeout(self.settings.commit_timeout_ms / 1000):
-                await shard.durable(end_offset)
-        except TimeoutError:
-            raise KafkaError(ErrorCode.REQUEST_TIMED_OUT, "the disk has not answered in time") from None
+        await shard.durable(end_offset, deadline=self._disk_deadline())
+
+    def when_durable(self, shard: GroupShard, end_offset: int, told: Told) -> None:
+        """As `durable`, told by a call."""
+        shard.when_durable(end_offset, told, deadline=self._disk_deadline())
+
+    def _disk_deadline(self) -> float:
+        return self._loop.time() + self.settings.commit_timeout_ms / 1000
 
     async def commit(
         self,
@@ -257,20 +275,21 @@ class GroupCoordinator:
         *,
         producer: TransactionalProducer | None = None,
         verification: Verification | None = None,
-        written: Callable[[], None] | None = None,
     ) -> None:
-        """As `write`; the group is there then, if it was not: offsets may be kept for one that has no members.
+        """Write and apply at once, and return when that is durable. KafkaError as in `write`.
 
-        With a `producer` they are part of its transaction (see `Shard.write`). `written` is called once they are in the
-        log and count, before the disk is waited for.
+        The group is there then, if it was not: offsets may be kept for one that has no members. With a `producer` they are
+        part of its transaction (see `Shard.write`).
         """
         shard = self.shard_of(group_id)
         end_offset = shard.write(records, producer=producer, verification=verification)
+        self.note_group(shard, group_id)
+        await self.durable(shard, end_offset)
+
+    def note_group(self, shard: GroupShard, group_id: str) -> None:
+        """Something was committed for the group: it is there from now on."""
         if group_id not in shard.machine.groups and group_id not in shard.machine.state.consumers:
             shard.machine.groups[group_id] = self.classic.new(group_id)
-        if written is not None:
-            written()
-        await self.durable(shard, end_offset)
 
     async def delete(self, group: Group) -> None:
         """Remove an empty group with its offsets; return when that is durable. KafkaError as in `write`."""

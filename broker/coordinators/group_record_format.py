@@ -9,7 +9,8 @@
     others  unknown ones stay in the log and are passed over
 
 Every version that Kafka reads is read. Nearly all records are committed offsets in the one form that is written, and a start
-reads millions of them: that form has a reader of its own (`_read_offset`), several times as fast as the compiled ones.
+reads millions of them: that form has a reader of its own (`_read_offset`) and a writer (`_offset_value`), several times as
+fast as the compiled ones.
 docs/format-consumer-offsets.md has the layout, the tests have Kafka's own bytes.
 """
 
@@ -27,6 +28,7 @@ from .group_records import (
     NEVER_MS,
     NO_EPOCH,
     NO_TIME_MS,
+    NO_TOPIC_ID,
     Committed,
     GroupRecord,
     GroupRemoved,
@@ -46,6 +48,9 @@ _OFFSET_KIND_BYTES = OFFSET_KIND.to_bytes(2)
 _OFFSET_VERSION_BYTES = OFFSET_VERSION.to_bytes(2)
 _OFFSET_AND_EPOCH = struct.Struct(">qi")
 _INT64 = struct.Struct(">q")
+_OFFSET_HEAD = struct.Struct(">hqiB")  # version, offset, leader epoch, a short length
+_OFFSET_TAIL = struct.Struct(">q3s16s")  # time of the commit, one tagged field, the topic's id
+_LONG_METADATA_BYTES = 127  # whose length, and one, has two bytes
 _METADATA_AT = 15  # behind the version, the offset, the leader epoch, and the one byte of a short length
 _ONE_TOPIC_ID = b"\1\0\x10"  # one tagged field: tag 0 of 16 bytes
 _LEAST_OFFSET_BYTES = _METADATA_AT + 8 + 19
@@ -145,6 +150,14 @@ def _key_without_partition(group_id: str, topic: str) -> bytes:
 
 
 def _offset_value(committed: Committed) -> bytes:
+    metadata = committed.metadata.encode()
+    if (
+        committed.expires_at_ms == NEVER_MS
+        and committed.topic_id != NO_TOPIC_ID
+        and len(metadata) < _LONG_METADATA_BYTES
+    ):
+        head = _OFFSET_HEAD.pack(OFFSET_VERSION, committed.offset, committed.leader_epoch, len(metadata) + 1)
+        return head + metadata + _OFFSET_TAIL.pack(committed.committed_at_ms, _ONE_TOPIC_ID, committed.topic_id.bytes)
     said = Message(
         offset=committed.offset,
         leader_epoch=committed.leader_epoch,

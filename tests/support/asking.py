@@ -13,7 +13,6 @@ Request and answer take the detour through their bytes, so a test sees what a cl
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -45,7 +44,7 @@ class Asker:
             now_ms=self.broker.clock.now_ms(),
         )
         answer = table.load(key)(self.broker, context, request)
-        if inspect.isawaitable(answer):
+        if not isinstance(answer, Message):
             answer = await answer
         return decode_response(key, version, encode_response(key, version, answer))
 

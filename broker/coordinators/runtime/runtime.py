@@ -95,7 +95,7 @@ class CoordinatorRuntime(CatalogListener, Generic[R, M]):
         self._owner = owner
         self._catalog = catalog
         self._partitions = partitions
-        self._codec = codec
+        self.codec = codec
         self._clock = clock
         self._generation: _Generation | None = None
         self._shards: dict[int, Shard[R, M]] = {}
@@ -225,7 +225,7 @@ class CoordinatorRuntime(CatalogListener, Generic[R, M]):
             log.info("%s: loaded %d records, %d bytes", partition.name, found.record_count, found.size_bytes)
         if found.unknown_count:
             log.warning("%s: %d records are of kinds not known here", partition.name, found.unknown_count)
-        shard: Shard[R, M] = Shard(partition, machine, codec=self._codec, clock=self._clock)
+        shard: Shard[R, M] = Shard(partition, machine, codec=self.codec, clock=self._clock)
         self._shards[partition.index] = shard
         self._owner.on_loaded(shard)
 

@@ -24,7 +24,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from ....protocol.compression import Codec
@@ -55,9 +57,10 @@ class Shard(Generic[R, M]):
         self.index = partition.index
         self.machine = machine
         self._partition = partition
-        self._codec = codec
+        self.codec = codec
         self._clock = clock
         self._refusal: KafkaError | None = None
+        self._applying = _Applying(self)
 
     def __repr__(self) -> str:
         return f"<Shard {self._partition.name}>"
@@ -94,12 +97,26 @@ class Shard(Generic[R, M]):
         builder = self._builder(producer)
         for record in records:
             builder.append(now_ms, *self.machine.encode(record))
-        batch = memoryview(builder.build())
-        offset = self._partition.append_own(batch, now_ms=now_ms, verification=verification).base_offset
-        with _Applying(self):
-            for each, record in enumerate(records):
-                self.machine.apply(record, offset=offset + each, producer=producer)
-        return self.end_offset
+        batch = builder.build()
+        if verification is None:
+            offset = self._partition.append_own_one(batch, now_ms).base_offset
+        else:
+            appended = self._partition.append_own(memoryview(batch), now_ms=now_ms, verification=verification)
+            offset = appended.base_offset
+        return self._apply(records, offset, producer)
+
+    def write_batch(self, batch: bytearray, records: Sequence[R], now_ms: int) -> int:
+        """As `write`, of records whose batch has been built: as `write` would have, without a producer, at `now_ms`."""
+        self._check()
+        return self._apply(records, self._partition.append_own_one(batch, now_ms).base_offset, None)
+
+    def _apply(self, records: Sequence[R], offset: int, producer: TransactionalProducer | None) -> int:
+        apply = self.machine.apply
+        with self._applying:
+            for record in records:
+                apply(record, offset=offset, producer=producer)
+                offset += 1
+        return offset
 
     def end_transaction(self, end: TransactionEnd) -> int:
         """Append the marker that ends a producer's transaction here, and let the state follow; returns the offset behind
@@ -108,16 +125,16 @@ class Shard(Generic[R, M]):
         """
         self._check()
         self._partition.end_transaction(end, now_ms=self._clock.now_ms())
-        with _Applying(self):
+        with self._applying:
             self.machine.end_transaction(end.producer_id, committed=end.marker.type is ControlType.COMMIT)
         return self.end_offset
 
     def _builder(self, producer: TransactionalProducer | None) -> BatchBuilder:
         if producer is None:
-            return BatchBuilder(self._codec, base_sequence=KAFKAS_SEQUENCE)
+            return BatchBuilder(self.codec, base_sequence=KAFKAS_SEQUENCE)
         # Without a sequence, which says to the log that it is no client's.
         return BatchBuilder(
-            self._codec,
+            self.codec,
             producer_id=producer.producer_id,
             producer_epoch=producer.producer_epoch,
             is_transactional=True,
@@ -133,21 +150,27 @@ class Shard(Generic[R, M]):
 
     # --- waiting for the disk
 
-    def when_durable(self, end_offset: int, told: Told) -> None:
-        """Have `told` called when all in front of `end_offset` is on the disk, at once if it is."""
-        self._partition.when_durable(end_offset, lambda error: told(_as_kafka_error(error)))
+    def is_durable(self, end_offset: int) -> bool:
+        """Whether all in front of `end_offset` is on the disk."""
+        return end_offset <= self._partition.log.recovery_point
 
-    async def durable(self, end_offset: int | None = None) -> None:
+    def when_durable(self, end_offset: int, told: Told, *, deadline: float = math.inf) -> None:
+        """Have `told` called when all in front of `end_offset` is on the disk, at once if it is; at `deadline` (the loop's
+        clock) with REQUEST_TIMED_OUT.
+        """
+        self._partition.when_durable(end_offset, partial(_tell, told), deadline=deadline)
+
+    async def durable(self, end_offset: int | None = None, *, deadline: float = math.inf) -> None:
         """Return when all in front of `end_offset`, or all that is written, is on the disk.
 
-        KafkaError(KAFKA_STORAGE_ERROR) when that cannot be said. Waits as long as the disk takes: give it a deadline.
+        KafkaError: KAFKA_STORAGE_ERROR when that cannot be said, REQUEST_TIMED_OUT at the deadline.
         """
         self._check()
         wanted = self.end_offset if end_offset is None else end_offset
-        if wanted <= self._partition.log.recovery_point:
+        if self.is_durable(wanted):
             return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.when_durable(wanted, teller(future))
+        self.when_durable(wanted, teller(future), deadline=deadline)
         await future
 
 
@@ -169,7 +192,10 @@ class _Applying:
             self._shard.close(refusal)
 
 
-def _as_kafka_error(error: Exception | None) -> KafkaError | None:
-    if error is None or isinstance(error, KafkaError):
-        return error
-    return KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, str(error))
+def _tell(told: Told, error: Exception | None) -> None:
+    if isinstance(error, TimeoutError):
+        told(KafkaError(ErrorCode.REQUEST_TIMED_OUT, "the disk has not answered in time"))
+    elif error is None or isinstance(error, KafkaError):
+        told(error)
+    else:
+        told(KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, str(error)))

@@ -81,6 +81,22 @@ def test_an_offset_is_written_as_kafka_writes_it() -> None:
     assert value.hex() == "00040000000000000001ffffffff026d000001a2143e080c010010980d757e24c14bf9b469bc30716c50cd"
 
 
+@given(COMMITTED, st.integers(0, 140))
+def test_the_writer_of_offsets_writes_what_their_schema_says(committed: Committed, metadata_bytes: int) -> None:
+    committed = committed._replace(metadata="m" * metadata_bytes)
+    said = Message(
+        offset=committed.offset,
+        leader_epoch=committed.leader_epoch,
+        metadata=committed.metadata,
+        commit_timestamp=committed.committed_at_ms,
+        topic_id=committed.topic_id,
+    )
+
+    _, value = encode_record(OffsetCommitted("g", "t", 0, committed))
+
+    assert value == OFFSET_VALUE.encode(said, version=4)
+
+
 def test_what_expires_by_itself_has_neither_epoch_nor_topic_id_as_in_kafka() -> None:
     committed = Committed(5, 3, "m", 100, 200, UUID(int=1))
 
