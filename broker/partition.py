@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable
 
 from ..protocol.batch_header import HEADER
 from ..protocol.errors import ErrorCode, KafkaError
+from ..protocol.spare_buffers import SpareBuffers
 from ..storage.leader_epochs import LeaderEpochs
 from ..storage.log import AbortedTransaction, Appended, FileSlice, Log, TransactionEnd, Verification
 from .flusher import Done, Flusher
@@ -42,6 +43,7 @@ class Partition:
         "_flushed_ms",
         "_flusher",
         "_keep_checkpoints",
+        "_spares",
         "_stable_end",
         "_undecided_bytes",
         "index",
@@ -64,7 +66,9 @@ class Partition:
         settings: PartitionSettings,
         flusher: Flusher,
         keep_checkpoints: Callable[[], Awaitable[None]],
+        spares: SpareBuffers,
     ) -> None:
+        """`spares` are for what is unfolded to be looked at; many partitions share them."""
         self.topic = topic
         self.index = index
         self.is_led = True
@@ -76,6 +80,7 @@ class Partition:
         self._flusher = flusher
         self._flushed_ms = 0
         self._keep_checkpoints = keep_checkpoints
+        self._spares = spares
         self._epoch_start = log.log_end_offset
         self._stable_end = log.last_stable_offset
         self._undecided_bytes = 0  # appended since everything was stable
@@ -108,7 +113,9 @@ class Partition:
         self, batch: memoryview, *, version: int, now_ms: int, verification: Verification | None = None
     ) -> Appended:
         """As `append`, for what is not plain, of a topic that is not internal."""
-        batch = validate(batch, self.settings.rules, version=version, partition=self.name, now_ms=now_ms)
+        batch = validate(
+            batch, self.settings.rules, version=version, partition=self.name, now_ms=now_ms, spares=self._spares
+        )
         return self.append_own(batch, now_ms=now_ms, verification=verification)
 
     def append_plain(self, batch: memoryview, now_ms: int) -> Appended | None:

@@ -20,8 +20,10 @@ from functools import partial
 from typing import TypeVar
 from uuid import UUID
 
+from ..protocol.compression import UNFOLDED_SPARE_BYTES
 from ..protocol.errors import ErrorCode, KafkaError
 from ..protocol.produce import TopicKey
+from ..protocol.spare_buffers import SpareBuffers
 from ..storage.config import NEVER
 from ..storage.directory import LogDirectory
 from ..storage.directory_names import TopicPartition
@@ -62,6 +64,7 @@ class Partitions(CatalogListener):
         self._config = config
         self._flusher = flusher
         self._clock = clock
+        self._spares = SpareBuffers(most=1, largest_bytes=UNFOLDED_SPARE_BYTES)
         self._topics: dict[TopicKey, list[Partition | None]] = {}
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="partitions")
         self._last_change: asyncio.Task[None] | None = None
@@ -306,4 +309,5 @@ class Partitions(CatalogListener):
             settings=settings,
             flusher=self._flusher,
             keep_checkpoints=self.keep_checkpoints,
+            spares=self._spares,
         )

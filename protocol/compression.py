@@ -1,7 +1,9 @@
 """The four codecs of record batches, with a bound on what a batch may unfold into.
 
 A peer chooses what is decompressed here, and a kilobyte can unfold into gigabytes.  So `decompress` takes
-`max_bytes`, never holds more than about twice that, and raises MalformedMessage past it.
+`max_bytes`, never holds more than about twice that, and raises MalformedMessage past it.  Who is done with the bytes before the
+next are asked for, as a broker that only looks at them, lends a buffer for them (`unfold`): memory of that size that is made
+afresh is zeroed, filled, and copied from.
 
 The framings are the ones that Kafka's Java client writes and reads, and librdkafka with it:
 
@@ -24,8 +26,10 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from .errors import MalformedMessage
+from .spare_buffers import SpareBuffers
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
 
 Buffer = bytes | bytearray | memoryview
@@ -36,6 +40,8 @@ _XERIAL_BLOCK_BYTES = 32 * 1024
 _GZIP_WINDOW = 31  # zlib: the largest window, in gzip's framing
 _INT32 = struct.Struct(">i")
 
+UNFOLDED_SPARE_BYTES = 4 * 1024 * 1024
+"""What `unfold` takes at first: enough where a batch of 1 MB, the largest by default, is a fourth of its records."""
 _FIRST_GUESS_BYTES = 64 * 1024
 _GROWTH = 4
 
@@ -76,8 +82,20 @@ def decompress(codec: Codec, data: Buffer, *, max_bytes: int) -> bytes:
         return _decompress_snappy(data, max_bytes)
     if codec is Codec.GZIP:
         return _decompress_gzip(data, max_bytes)
-    module: Any = _cramjam().lz4 if codec is Codec.LZ4 else _cramjam().zstd
-    return _decompress_growing(module, codec, data, max_bytes)
+    return bytes(_decompress_growing(codec, data, max_bytes, _FIRST_GUESS_BYTES, _new_buffer))
+
+
+def unfold(codec: Codec, data: Buffer, *, max_bytes: int, spares: SpareBuffers) -> bytes | memoryview:
+    """As `decompress`, into a buffer of `spares` where the codec can: it is used again when nobody has the view any more."""
+    if codec in (Codec.LZ4, Codec.ZSTD):
+        return _decompress_growing(codec, data, max_bytes, UNFOLDED_SPARE_BYTES, spares.take)
+    if codec is Codec.SNAPPY and not _is_xerial(view := memoryview(data)):
+        return _decompress_raw(view, max_bytes, max_bytes, spares.take)
+    return decompress(codec, data, max_bytes=max_bytes)
+
+
+def _new_buffer(size_bytes: int) -> memoryview:
+    return memoryview(bytearray(size_bytes))
 
 
 @lru_cache(maxsize=1)
@@ -109,21 +127,24 @@ def _decompress_gzip(data: Buffer, max_bytes: int) -> bytes:
         rest = member.unused_data
 
 
-def _decompress_growing(module: Any, codec: Codec, data: Buffer, max_bytes: int) -> bytes:
-    """Into a buffer of fixed size, and again into a larger one while that is too small.
+def _decompress_growing(
+    codec: Codec, data: Buffer, max_bytes: int, at_first_bytes: int, take: Callable[[int], memoryview]
+) -> memoryview:
+    """LZ4 and ZSTD: into a buffer of fixed size, and again into a larger one while that is too small.
 
     The frames need not say how much they hold (the Java client streams), and what they say is the peer's word.
     """
-    size = min(max_bytes, max(_FIRST_GUESS_BYTES, len(data) * _GROWTH))
+    module: Any = _cramjam().lz4 if codec is Codec.LZ4 else _cramjam().zstd
+    size = min(max_bytes, max(at_first_bytes, len(data) * _GROWTH))
     while True:
-        room = bytearray(size)
+        room = take(size)
         try:
             filled = module.decompress_into(data, room)
         except Exception as error:  # cramjam raises its own error, and OSError, by codec
             if not _ran_out_of_room(error):
                 raise MalformedMessage(f"not {codec.name} data: {error}") from error
         else:
-            return bytes(memoryview(room)[:filled])
+            return room[:filled]
         if size >= max_bytes:
             raise MalformedMessage(f"{codec.name} data unfolds into more than {max_bytes} bytes")
         size = min(max_bytes, size * _GROWTH)
@@ -145,9 +166,9 @@ def _compress_xerial(data: Buffer) -> bytes:
 
 def _decompress_snappy(data: Buffer, max_bytes: int) -> bytes:
     view = memoryview(data)
-    if view[: len(XERIAL_MAGIC)] != XERIAL_MAGIC:
-        return _decompress_raw(view, max_bytes, max_bytes)
-    parts: list[bytes] = []
+    if not _is_xerial(view):
+        return bytes(_decompress_raw(view, max_bytes, max_bytes, _new_buffer))
+    parts: list[memoryview] = []
     size = 0
     position = len(_XERIAL_HEADER)
     while position < len(view):
@@ -157,20 +178,27 @@ def _decompress_snappy(data: Buffer, max_bytes: int) -> bytes:
         position += 4
         if not 0 < block_bytes <= len(view) - position:
             raise MalformedMessage(f"snappy: a block of {block_bytes} bytes in {len(view) - position}")
-        parts.append(_decompress_raw(view[position : position + block_bytes], max_bytes - size, max_bytes))
+        parts.append(_decompress_raw(view[position : position + block_bytes], max_bytes - size, max_bytes, _new_buffer))
         size += len(parts[-1])
         position += block_bytes
     return b"".join(parts)
 
 
-def _decompress_raw(block: memoryview, left_bytes: int, max_bytes: int) -> bytes:
+def _is_xerial(data: memoryview) -> bool:
+    return data[: len(XERIAL_MAGIC)] == XERIAL_MAGIC
+
+
+def _decompress_raw(
+    block: memoryview, left_bytes: int, max_bytes: int, take: Callable[[int], memoryview]
+) -> memoryview:
     """One block, of which `left_bytes` of all `max_bytes` may come."""
     snappy = _cramjam().snappy
     try:
         size = snappy.decompress_raw_len(block)
         if size > left_bytes:
             raise MalformedMessage(f"SNAPPY data unfolds into more than {max_bytes} bytes")
-        return bytes(snappy.decompress_raw(block))
+        room = take(size)
+        return room[: snappy.decompress_raw_into(block, room)]
     except _cramjam().DecompressionError as error:
         raise MalformedMessage(f"not SNAPPY data: {error}") from error
 

@@ -34,7 +34,7 @@ class SpareBuffers:
 
     def take(self, size_bytes: int) -> memoryview:
         """A buffer of exactly so many bytes, which nobody else has a view of; what is in it is nobody's."""
-        if size_bytes > self._largest_bytes:
+        if not 0 < size_bytes <= self._largest_bytes:  # whether somebody looks at an empty one cannot be told
             return memoryview(bytearray(size_bytes))
         for buffer in self._kept:
             if len(buffer) >= size_bytes and _is_unused(buffer):

@@ -10,6 +10,7 @@ from ottla.broker.partition_settings import partition_settings
 from ottla.protocol.errors import ErrorCode, KafkaError
 from ottla.protocol.record_reader import EndTxnMarker
 from ottla.protocol.records import BatchBuilder, ControlType
+from ottla.protocol.spare_buffers import SpareBuffers
 from ottla.storage.config import LogConfig
 from ottla.storage.log import Appended, FileSlice, Log, TransactionEnd
 from support.batches import batch
@@ -27,7 +28,17 @@ def with_a_partition(
         log = Log.open("/data/t-0", files=files, config=LogConfig(), now_ms=0, clean=False)
         flusher = Flusher()
         settings = partition_settings(BrokerConfig(static), configs)
-        await test(Partition("t", 0, log, leader_epoch=3, settings=settings, flusher=flusher, keep_checkpoints=nothing))
+        partition = Partition(
+            "t",
+            0,
+            log,
+            leader_epoch=3,
+            settings=settings,
+            flusher=flusher,
+            keep_checkpoints=nothing,
+            spares=SpareBuffers(most=1, largest_bytes=0),
+        )
+        await test(partition)
         await flusher.close()
 
     asyncio.run(run())

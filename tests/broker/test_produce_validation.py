@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ottla.broker.produce_validation import AppendRules, RecordsRefused, header_of_plain_batch, validate
 from ottla.protocol.batch_header import HEADER
+from ottla.protocol.compression import UNFOLDED_SPARE_BYTES
 from ottla.protocol.errors import ErrorCode
 from ottla.protocol.records import (
     BatchBuilder,
@@ -13,10 +14,12 @@ from ottla.protocol.records import (
     patch_crc,
     read_header,
 )
+from ottla.protocol.spare_buffers import SpareBuffers
 from support.batches import batch
 
 NOW_MS = 1_000_000
 HOUR_MS = 3_600_000
+SPARES = SpareBuffers(most=1, largest_bytes=UNFOLDED_SPARE_BYTES)
 
 
 def rules(**changes: object) -> AppendRules:
@@ -36,7 +39,7 @@ def rules(**changes: object) -> AppendRules:
 def check(data: bytearray, *, version: int = 9, **changes: object) -> memoryview:
     """What `validate` says; the short way, where it says anything, must say that the batch is good as it is."""
     sent, plain = bytes(data), header_of_plain_batch(memoryview(data), rules(**changes), NOW_MS)
-    valid = validate(memoryview(data), rules(**changes), version=version, partition="t-0", now_ms=NOW_MS)
+    valid = validate(memoryview(data), rules(**changes), version=version, partition="t-0", now_ms=NOW_MS, spares=SPARES)
     assert plain is None or (bytes(valid) == sent and plain == HEADER.unpack_from(sent))
     return valid
 

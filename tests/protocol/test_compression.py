@@ -12,8 +12,9 @@ import cramjam
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ottla.protocol.compression import Codec, compress, decompress
+from ottla.protocol.compression import UNFOLDED_SPARE_BYTES, Codec, compress, decompress, unfold
 from ottla.protocol.errors import MalformedMessage
+from ottla.protocol.spare_buffers import SpareBuffers
 
 COMPRESSED = [codec for codec in Codec if codec is not Codec.NONE]
 every_codec = pytest.mark.parametrize("codec", COMPRESSED, ids=lambda codec: codec.name.lower())
@@ -29,10 +30,34 @@ def test_what_is_compressed_comes_back(codec: Codec, data: bytes):
     assert decompress(codec, compress(codec, data), max_bytes=len(data)) == data
 
 
+@given(st.lists(st.tuples(st.sampled_from(Codec), payloads), max_size=6))
+def test_it_comes_back_the_same_in_a_buffer_that_held_something_else_before(sent: list[tuple[Codec, bytes]]):
+    spares = SpareBuffers(most=1, largest_bytes=UNFOLDED_SPARE_BYTES)
+    for codec, data in sent:
+        assert bytes(unfold(codec, compress(codec, data), max_bytes=max(1, len(data)), spares=spares)) == data
+
+
+@pytest.mark.parametrize("codec", [Codec.LZ4, Codec.ZSTD])
+def test_what_is_unfolded_lies_where_the_one_before_lay_that_nobody_looks_at(codec: Codec):
+    spares = SpareBuffers(most=1, largest_bytes=UNFOLDED_SPARE_BYTES)
+    packed = compress(codec, b"some text, some more text" * 40_000)
+    kept = unfold(codec, packed, max_bytes=2 * UNFOLDED_SPARE_BYTES, spares=spares)
+    before = bytes(kept)
+    other = unfold(codec, compress(codec, b"something else"), max_bytes=2 * UNFOLDED_SPARE_BYTES, spares=spares)
+    assert kept == before
+    assert bytes(other) == b"something else"
+    place = id(memoryview(other).obj)
+    del other
+    assert id(memoryview(unfold(codec, packed, max_bytes=2 * UNFOLDED_SPARE_BYTES, spares=spares)).obj) == place
+
+
 @given(st.sampled_from(Codec), st.binary(min_size=1, max_size=300))
 def test_one_byte_over_the_bound_is_refused(codec: Codec, data: bytes):
+    packed, spares = compress(codec, data), SpareBuffers(most=1, largest_bytes=UNFOLDED_SPARE_BYTES)
     with pytest.raises(MalformedMessage):
-        decompress(codec, compress(codec, data), max_bytes=len(data) - 1)
+        decompress(codec, packed, max_bytes=len(data) - 1)
+    with pytest.raises(MalformedMessage):
+        unfold(codec, packed, max_bytes=len(data) - 1, spares=spares)
 
 
 @every_codec

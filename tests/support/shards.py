@@ -23,6 +23,7 @@ from ottla.broker.partition import Partition
 from ottla.broker.partition_settings import partition_settings
 from ottla.protocol.compression import Codec
 from ottla.protocol.errors import ErrorCode
+from ottla.protocol.spare_buffers import SpareBuffers
 from ottla.storage.config import LogConfig
 from ottla.storage.log import Log
 from support.journals import StandingClock
@@ -64,6 +65,7 @@ class InternalLogs:
             settings=partition_settings(BrokerConfig(), {}),
             flusher=self.flusher,
             keep_checkpoints=no_checkpoint,
+            spares=SpareBuffers(most=1, largest_bytes=0),
         )
 
     def find(self, topic: str, index: int, /) -> Partition | None:
