@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from ..app import Broker
     from ..connection import Connection, Reply
 
-LARGEST_FRAME_BYTES = 64 * 1024
-"""Of larger requests no plan is made: each connection may keep one."""
+LARGEST_FRAME_BYTES = 16 * 1024
+"""Of larger requests no plan is made, for each connection may keep one, and decoded it is twenty times as large."""
 PLAN_COST = 16
 """So many commits are to be served by plans for each that is made, in the long run."""
 MOST_CREDIT = 4 * PLAN_COST

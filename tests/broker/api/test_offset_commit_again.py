@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from ottla.broker.api.offset_commit_again import MOST_CREDIT, PLAN_COST, CommitLane
+from ottla.broker.api.offset_commit_again import LARGEST_FRAME_BYTES, MOST_CREDIT, PLAN_COST, CommitLane
 from ottla.broker.connection import Connection
 from ottla.protocol.apis import ApiKey
 from ottla.protocol.errors import ErrorCode
@@ -239,6 +239,23 @@ def test_compressed_records_of_groups_go_the_long_way(tmp_path: Path) -> None:
         assert await fetched(ask) == {("t", 0): 2}
 
     committing(tmp_path, test, offsets_topic_compression_codec="1")
+
+
+def test_a_commit_too_large_to_be_kept_in_mind_goes_the_long_way(tmp_path: Path) -> None:
+    async def test(ask: Asker) -> None:
+        committer = await in_the_habit(ask)
+        before = committer.lane._plan
+        large = {("t", index % 3): index for index in range(3)}
+        for offset in range(3):
+            large["t", 0] = offset
+            topics = commit(large, metadata="m" * 3_000).topics * (LARGEST_FRAME_BYTES // 9_000 + 1)
+            asked = commit({})
+            asked.topics = topics
+            assert codes(await committer.asks(asked)) == {0}
+        assert committer.lane._plan is before
+        assert await fetched(ask) == large
+
+    committing(tmp_path, test)
 
 
 def test_a_connection_that_never_commits_the_same_makes_few_plans(tmp_path: Path) -> None:
