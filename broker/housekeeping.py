@@ -1,4 +1,4 @@
-"""What happens by the clock: idle connections, late syncs, `flush.ms`, retention sweeps, checkpoints.
+"""What happens by the clock: idle connections, `flush.ms`, retention sweeps, checkpoints.
 
 One task, one tick a second; each duty has its own period. A duty that fails is logged and tried again at its next turn; it
 never ends the others. Sweeping ten thousand logs is done a few at a time, so that requests pass in between.
@@ -82,7 +82,6 @@ class Housekeeping:
 
     async def _connections(self) -> None:
         self._broker.server.tick()
-        self._broker.flusher.expire(self._broker.loop.time())
 
     async def _timed_flushes(self) -> None:
         now_ms = self._broker.clock.now_ms()

@@ -1,4 +1,5 @@
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
 from random import Random
 
@@ -6,7 +7,7 @@ import pytest
 from ottla.broker.flusher import Flusher
 from ottla.protocol.errors import KafkaError
 from ottla.storage.config import LogConfig
-from ottla.storage.log import Log
+from ottla.storage.log import Flush, Log
 from support.batches import batch
 from support.power_cut import PowerCutFiles
 
@@ -133,6 +134,82 @@ def test_a_wait_past_its_deadline_is_told_so_and_only_it() -> None:
         assert told == ["late TimeoutError", "patient None"]
 
     with_a_log(test)
+
+
+def test_who_waits_for_a_disk_that_hangs_is_told_at_the_deadline() -> None:
+    async def run() -> None:
+        files, goes_on = PowerCutFiles(), threading.Event()
+        files.make_directory("/data/t-0")
+        log = Log.open("/data/t-0", files=files, config=LogConfig(), now_ms=0, clean=False)
+        flusher = Flusher(expiry_period_s=0.001)
+        begin = log.begin_flush
+
+        class Hanging:
+            """The log, whose syncs wait for `goes_on`."""
+
+            def __getattr__(self, name: str) -> object:
+                return getattr(log, name)
+
+            def begin_flush(self) -> object:
+                flush = begin()
+                assert flush is not None
+                return HangingFlush(flush, goes_on)
+
+        told: list[asyncio.Future[Exception | None]] = [asyncio.get_running_loop().create_future() for _ in range(3)]
+        patient, *hurried = told
+        hanging, end_offset, now = Hanging(), append(log, b"a"), asyncio.get_running_loop().time()
+        flusher.wait(hanging, end_offset, patient.set_result)  # type: ignore[arg-type]
+        for soon, each in enumerate(hurried):
+            flusher.wait(hanging, end_offset, each.set_result, deadline=now + soon / 100)  # type: ignore[arg-type]
+        async with asyncio.timeout(60):
+            assert [type(await each) for each in hurried] == [TimeoutError] * 2
+            assert not patient.done()
+            goes_on.set()
+            assert await patient is None
+        await flusher.close()
+
+    asyncio.run(run())
+
+
+def test_many_logs_are_synced_and_a_bug_of_one_who_is_told_is_no_concern_of_the_others() -> None:
+    async def run() -> None:
+        files, flusher, loop = PowerCutFiles(), Flusher(), asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: raised.append(context["exception"]))
+        raised: list[BaseException] = []
+        told: list[Exception | None] = []
+        for index in range(40):
+            files.make_directory(f"/data/t-{index}")
+            log = Log.open(f"/data/t-{index}", files=files, config=LogConfig(), now_ms=0, clean=False)
+            if not index % 4:
+                flusher.wait(log, log.log_end_offset + 1, _fail)
+            flusher.wait(log, append(log, b"a"), told.append)
+        async with asyncio.timeout(60):
+            while len(told) + len(raised) < 50:  # noqa: ASYNC110 - the loop's own rounds are what is tried here
+                await asyncio.sleep(0)
+        assert (len(told), len(raised)) == (40, 10)
+        assert told == [None] * 40
+        await flusher.close()
+
+    asyncio.run(run())
+
+
+def _fail(error: Exception | None) -> None:
+    raise RuntimeError("a bug")
+
+
+class HangingFlush:
+    """A flush that waits in its thread until it may go on."""
+
+    def __init__(self, flush: Flush, goes_on: threading.Event) -> None:
+        self._flush = flush
+        self._goes_on = goes_on
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._flush, name)
+
+    def run(self) -> None:
+        assert self._goes_on.wait(60)
+        self._flush.run()
 
 
 def test_nothing_to_sync_is_told_at_once() -> None:
