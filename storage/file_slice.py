@@ -30,6 +30,13 @@ class FileSlice(NamedTuple):
             raise self._gone()
         return data
 
+    def send_now(self, to: int) -> int | None:
+        """Pass the bytes on to the socket with that descriptor; see `File.send_now`."""
+        try:
+            return self.file.send_now(to, self.size_bytes, self.position)
+        except FileClosed as error:
+            raise self._gone() from error
+
     def read(self) -> bytes:
         """The bytes; may wait for the disk (any thread)."""
         try:
@@ -40,11 +47,15 @@ class FileSlice(NamedTuple):
             raise self._gone()
         return data
 
-    def split(self, size_bytes: int) -> tuple[FileSlice, FileSlice]:
-        """The first `size_bytes` and the rest, whose base offset means nothing: it does not begin with a batch."""
-        first = FileSlice(self.file, self.position, size_bytes, self.base_offset)
-        position, rest_bytes = self.position + size_bytes, self.size_bytes - size_bytes
-        return first, FileSlice(self.file, position, rest_bytes, self.base_offset)
+    def first(self, size_bytes: int) -> FileSlice:
+        """Itself, or as much of its beginning if it is larger."""
+        if self.size_bytes <= size_bytes:
+            return self
+        return FileSlice(self.file, self.position, size_bytes, self.base_offset)
+
+    def behind(self, size_bytes: int) -> FileSlice:
+        """All but so much of its beginning; its base offset means nothing: it does not begin with a batch."""
+        return FileSlice(self.file, self.position + size_bytes, self.size_bytes - size_bytes, self.base_offset)
 
     def _gone(self) -> KafkaError:
         return KafkaError(

@@ -278,8 +278,8 @@ def test_a_slice_can_be_read_in_parts(files: PowerCutFiles) -> None:
     append(log, b"a" * 500)
     piece = log.read(0, max_bytes=1_000)
     assert piece is not None
-    first, rest = piece.split(100)
-    assert first.read() + rest.read() == piece.read()
+    assert piece.first(100).read() + piece.behind(100).read() == piece.read()
+    assert piece.first(piece.size_bytes) is piece
 
 
 class ColdFile(PowerCutFile):
