@@ -19,10 +19,12 @@ from dataclasses import replace
 from ....protocol.errors import ErrorCode, KafkaError
 from ....protocol.values import dataclass
 from .decision import Decision, TimerKind
+from .group import ConsumerGroup
 from .member import AWAY_EPOCH, JOINING_EPOCH, LEFT_EPOCH, ConsumerMember, MemberState, Owned, Partitions, Subscription
 from .membership import check_epoch, check_room, joining_member, known_member
 from .reconciliation import Goal, reconcile
 from .records import GroupEpoch, GroupEpochRecord, StandingRecord, SubscriptionRecord, TopicMetadataRecord
+from .subscriptions import Subscriptions
 from .target import Change, MemberTarget, target_of
 from .topic_patterns import RegexChange, change_regex
 
@@ -176,11 +178,7 @@ def advance_epoch(decision: Decision, before: ConsumerMember, after: ConsumerMem
     group = decision.group
     if not is_due and group.topics_are_fresh():
         return Change(before, after, group.epoch, _is_homogeneous(decision, before, after))
-    subscriptions = group.subscriptions.copy()
-    old, new = before.subscription, after.subscription
-    if old.regex and old.regex != new.regex and subscriptions.regexes[old.regex] == 1 and old.regex in group.resolved:
-        subscriptions.replace_matches(group.resolved[old.regex].topics, frozenset())
-    subscriptions.replace_member(old, new)
+    subscriptions = _subscriptions_with(group, before, after)
     epoch, metadata_hash = group.epoch, decision.topics.hash_of(subscriptions.topics)
     if is_due or metadata_hash != group.metadata_hash:
         epoch += 1
@@ -188,16 +186,36 @@ def advance_epoch(decision: Decision, before: ConsumerMember, after: ConsumerMem
     decision.seen_epoch = epoch
     if group.has_topic_metadata:
         decision.records.append(TopicMetadataRecord(group.group_id, None))
-    is_new = after.member_id not in group.members and group.static_member(after.instance_id) is None
-    return Change(before, after, epoch, subscriptions.are_homogeneous(len(group.members) + is_new))
+    return Change(before, after, epoch, subscriptions.are_homogeneous(_member_count_with(group, after)))
 
 
 def _is_homogeneous(decision: Decision, before: ConsumerMember, after: ConsumerMember) -> bool:
-    """Of the group as it is; asked only when the target is behind an epoch that was written before."""
+    """Of the group with this change, which moves no epoch: a member comes that names no topics, or with an expression that
+    is still to be resolved. The target may be behind an epoch that was written before, and is computed with that member.
+
+    Kafka 4.3.1 asks how the group was without it, and may then assign partitions to a member that does not want them.
+    """
     group = decision.group
     if group.assignment_epoch >= group.epoch:
         return True  # nobody will look
-    return group.subscriptions.are_homogeneous(len(group.members))
+    return _subscriptions_with(group, before, after).are_homogeneous(_member_count_with(group, after))
+
+
+def _subscriptions_with(group: ConsumerGroup, before: ConsumerMember, after: ConsumerMember) -> Subscriptions:
+    """What the group is subscribed to with this change; the group's own, to be read only, when nothing differs."""
+    old, new = before.subscription, after.subscription
+    if old is new:
+        return group.subscriptions
+    subscriptions = group.subscriptions.copy()
+    if old.regex and old.regex != new.regex and subscriptions.regexes[old.regex] == 1 and old.regex in group.resolved:
+        subscriptions.replace_matches(group.resolved[old.regex].topics, frozenset())
+    subscriptions.replace_member(old, new)
+    return subscriptions
+
+
+def _member_count_with(group: ConsumerGroup, after: ConsumerMember) -> int:
+    is_new = after.member_id not in group.members and group.static_member(after.instance_id) is None
+    return len(group.members) + is_new
 
 
 def step(

@@ -44,6 +44,15 @@ def two_members(groups: VirtualGroups) -> tuple[Consumer, Consumer]:
     return one, two
 
 
+def settle(*consumers: Consumer) -> None:
+    """All do what they are told, until there is no more to do."""
+    for _ in range(4):
+        for each in consumers:
+            each.beat()
+            each.give_up()
+    assert consumers[0].groups.group.state is ConsumerGroupState.STABLE
+
+
 def refusal(groups: VirtualGroups, request: Heartbeat) -> ErrorCode:
     with pytest.raises(KafkaError) as refused:
         groups.heartbeat(request)
@@ -113,6 +122,35 @@ def test_an_assignment_is_computed_no_more_often_than_its_interval() -> None:
     two.beat()
 
     assert groups.group.state is ConsumerGroupState.RECONCILING
+
+
+def test_a_member_that_wants_nothing_gets_nothing_of_the_assignment_that_its_coming_makes_due() -> None:
+    """Its join moves no epoch, and is the first heartbeat after the interval in which the second one has come."""
+    groups = VirtualGroups(settings_for_tests(assignment_ms=1_000))
+    groups.create("apples", 3)
+    one, two = Consumer(groups, "one", APPLES), Consumer(groups, "two", APPLES)
+    one.beat()
+    two.beat()
+    groups.pass_time(1_000)
+
+    idle = Consumer(groups, "idle", frozenset())
+    idle.beat()
+
+    assert not groups.group.targets.get("idle")
+    settle(one, two, idle)
+    assert sorted(len(each.owned) for each in (one, two)) == [1, 2]
+
+
+def test_a_member_that_wants_nothing_gets_nothing_of_what_another_has_left(groups: VirtualGroups) -> None:
+    one, two = two_members(groups)
+    two.leave()
+
+    idle = Consumer(groups, "idle", frozenset())
+    idle.beat()
+
+    assert not groups.group.targets.get("idle")
+    settle(one, idle)
+    assert len(one.owned) == 4
 
 
 def test_a_member_that_names_an_assignor_gets_it_for_the_group(groups: VirtualGroups) -> None:
@@ -410,6 +448,24 @@ def test_giving_up_an_expression_takes_its_topics_away(groups: VirtualGroups) ->
     one.beat()
 
     assert one.granted == frozenset()
+
+
+def test_the_others_keep_their_topics_when_the_first_turns_to_an_expression_that_matches_nothing(
+    groups: VirtualGroups,
+) -> None:
+    one, two, three = (Consumer(groups, name, frozenset(), "a.*") for name in ("one", "two", "three"))
+    one.beat()
+    groups.finish_resolving()
+    settle(one, two, three)
+    three.leave()  # an assignment is due
+
+    groups.pass_time(MIN_REFRESH_MS + 1)
+    one.subscribe(frozenset(), "nothing")
+    one.beat()
+    groups.finish_resolving()
+    settle(one, two)
+
+    assert (len(one.owned), len(two.owned)) == (0, 4)
 
 
 # --- timers
