@@ -260,6 +260,12 @@ class OffsetIndex(SortedEntries[OffsetPosition]):
         slot = self._count_up_to(position - 1, VALUE, read)
         return self._entry(slot, read) if slot < self.entry_count else None
 
+    def at_or_before(self, position: int, *, wait: bool = True) -> OffsetPosition | None:
+        """The last entry of a batch at `position` or in front of it; None when there is none. WouldWait as `lookup`."""
+        read = self.file.read if wait else self.file.read_now
+        slot = self._count_up_to(position, VALUE, read) - 1
+        return self._entry(slot, read) if slot >= 0 else None
+
     def truncate(self, offset: int) -> None:
         """Forget entries of `offset` and beyond."""
         self.keep_first(self._count_up_to(offset - 1, KEY, self.file.read))

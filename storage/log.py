@@ -324,8 +324,8 @@ class Log:
         """Locate records from `offset` on, at most `max_bytes` (any thread; may wait). None when there are none yet.
 
         The slice begins with the batch that holds `offset` and lies in one segment. It ends in front of the
-        batch that holds `end_offset` and may end inside a batch; with `min_one_batch` the first one is
-        whole, however large. Raises KafkaError(OFFSET_OUT_OF_RANGE).
+        batch that holds `end_offset`, and of what is more than `max_bytes` whole batches are located, as far as the index
+        knows them; with `min_one_batch` the first one is whole, however large. Raises KafkaError(OFFSET_OUT_OF_RANGE).
         """
         return self._read(offset, end_offset, max_bytes, min_one_batch, wait=True)
 

@@ -33,7 +33,7 @@ from typing import NamedTuple
 
 from ..protocol.batch_header import BatchHeader
 from ..protocol.checksum import crc32c
-from .batches import SCAN_CHUNK_BYTES, Located, Place, iter_headers, walk_to
+from .batches import SCAN_CHUNK_BYTES, Located, Place, WouldWait, iter_headers, walk_to
 from .config import NEVER, LogConfig
 from .file_slice import FileSlice
 from .files import Data, Files, is_disk_full
@@ -467,6 +467,19 @@ class Segment:
             return next_offset
         entry = self.offset_index.at_or_behind(position, wait=wait)
         return next_offset if entry is None else entry.offset
+
+    def whole_batches_before(self, position: int, *, wait: bool = True) -> int | None:
+        """Where a batch begins, at `position` or in front of it by at most one index interval and one batch, by the index.
+
+        None where that is not known, or where the disk would have to be waited for.
+        """
+        if self.index_lies:
+            return None
+        try:
+            entry = self.offset_index.at_or_before(position, wait=wait)
+        except WouldWait:
+            return None
+        return None if entry is None else entry.position
 
     # --- getting shorter
 

@@ -282,6 +282,37 @@ def test_a_slice_can_be_read_in_parts(files: PowerCutFiles) -> None:
     assert piece.first(piece.size_bytes) is piece
 
 
+def test_who_asks_for_less_than_there_is_gets_whole_batches(files: PowerCutFiles) -> None:
+    log = open_log(files, LogConfig(index_interval_bytes=100))
+    for number in range(20):
+        append(log, b"v" * (200 + number))
+    sizes = [len(each) for each in read_batches(log)]
+
+    def size_of_read(offset: int, max_bytes: int) -> int:
+        piece = log.read(offset, max_bytes=max_bytes)
+        assert piece is not None
+        return piece.size_bytes
+
+    assert size_of_read(0, sum(sizes[:3]) + 100) == sum(sizes[:3])
+    assert size_of_read(0, sum(sizes[:3])) == sum(sizes[:3])
+    assert size_of_read(3, sizes[3] - 1) == sizes[3]
+    assert size_of_read(3, sizes[3] + sizes[4] - 1) == sizes[3]
+    assert size_of_read(18, 10_000) == sum(sizes[18:])
+
+
+def test_an_index_that_leads_astray_does_not_cut_the_first_batch(files: PowerCutFiles) -> None:
+    log = open_log(files, LogConfig(index_interval_bytes=100))
+    for _ in range(4):
+        append(log, b"v" * 200)
+    (segment,) = log._segments
+    first = len(read_batches(log)[0])
+    segment.offset_index.append(3, first // 2)  # of which it was told that it is behind all others
+
+    piece = log.read(0, max_bytes=2 * first)
+    assert piece is not None
+    assert piece.size_bytes >= first
+
+
 class ColdFile(PowerCutFile):
     """A file that nothing is cached of."""
 
