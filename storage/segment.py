@@ -29,38 +29,26 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from ..protocol.batch_header import BatchHeader
-from ..protocol.checksum import crc32c
 from .batches import SCAN_CHUNK_BYTES, Located, Place, WouldWait, iter_headers, walk_to
-from .config import NEVER, LogConfig
+from .config import LogConfig
 from .file_slice import FileSlice
 from .files import Data, Files, is_disk_full
 from .index import OffsetIndex, OffsetPosition, TimeIndex, TimestampOffset
 from .names import Kind, Mark, file_name, replaced_name
 from .recent import RecentBatches
+from .rolling import RollLimits, roll_limits
 from .txn_index import TransactionIndex
 
 __all__ = ("FileSlice", "Segment")
 
-MAX_RELATIVE_OFFSET = 2**31 - 1
 NO_TIMESTAMP = -1
-NO_OFFSET = -1
 SMALL_APPEND_BYTES = 64 * 1024
 """Larger appends take so long that a new length is no matter."""
 LEAST_AHEAD_BYTES, MOST_AHEAD_BYTES = 16 * 1024, 1024 * 1024
 """How much longer a file is made: as much again as there is, within these bounds."""
 FILES_OF_A_SEGMENT = (Kind.OFFSET_INDEX, Kind.TIME_INDEX, Kind.TXN_INDEX, Kind.LOG)  # the log last
-
-
-class _RollLimits(NamedTuple):
-    """Beyond which numbers an append belongs into a new segment, under one config: see `should_roll`."""
-
-    config: LogConfig
-    last_offset: int
-    timestamp: int  # from the first batch's on
-    now_ms: int  # where that has none: from when the segment was made on
 
 
 class Segment:
@@ -118,7 +106,7 @@ class Segment:
         self._txn_index: TransactionIndex | None = None  # made when it is asked for: most logs have no transactions
         self._bytes_since_index = 0
         self._first_timestamp: int | None = None
-        self._limits: _RollLimits | None = None  # forgotten with whatever it was taken from
+        self._limits: RollLimits | None = None  # forgotten with whatever it was taken from
         self._largest: TimestampOffset | None = None
         self._length = 0  # of the file, where it was made longer
 
@@ -274,24 +262,15 @@ class Segment:
             or now_ms > limits.now_ms
         )
 
-    def _roll_limits(self, config: LogConfig) -> _RollLimits:
-        """What does not change from append to append. A full index is an offset that every append is beyond."""
-        last_offset = NO_OFFSET if self._has_full_index(config) else self.base_offset + MAX_RELATIVE_OFFSET
-        age_ms = config.roll_ms - self._jitter_ms(config)
-        first_timestamp = self.first_timestamp()
-        if first_timestamp >= 0:
-            return _RollLimits(config, last_offset, timestamp=first_timestamp + age_ms, now_ms=NEVER)
-        return _RollLimits(config, last_offset, timestamp=NEVER, now_ms=self.created_ms + age_ms)
-
-    def _jitter_ms(self, config: LogConfig) -> int:
-        """How much earlier than `segment.ms` this segment rolls, so that not all partitions do at once.
-
-        Spread by the names, not by chance: the same segment rolls at the same time after a restart.
-        """
-        limit_ms = min(config.segment_jitter_ms, config.roll_ms)
-        if limit_ms <= 0:
-            return 0
-        return crc32c(f"{os.path.basename(self._directory)} {self.base_offset}".encode()) % limit_ms
+    def _roll_limits(self, config: LogConfig) -> RollLimits:
+        return roll_limits(
+            config,
+            os.path.basename(self._directory),
+            self.base_offset,
+            created_ms=self.created_ms,
+            first_timestamp=self.first_timestamp(),
+            has_full_index=self._has_full_index(config),
+        )
 
     def first_timestamp(self) -> int:
         """The largest timestamp of the first batch, -1 for none (any thread; may wait)."""
