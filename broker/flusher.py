@@ -96,7 +96,7 @@ class Flusher:
             if late:
                 line.waiting = [each for each in line.waiting if each[1] > now]
                 for _, _, done in late:
-                    done(TimeoutError(f"{line.log.directory}: the disk has not answered in time"))
+                    self._isolated(done, TimeoutError(f"{line.log.directory}: the disk has not answered in time"))
 
     def _expire_later(self) -> None:
         self._expiry = self._loop.call_later(self._expiry_period_s, self._expire_now)
@@ -144,12 +144,8 @@ class Flusher:
 
     def _begin_all(self) -> None:
         scheduled, self._scheduled = self._scheduled, []
-        try:
-            while scheduled:
-                self._begin(scheduled.pop(0))
-        finally:
-            for line in scheduled:  # one had a bug of ours, which is no concern of these
-                self._loop.call_soon(self._begin, line)
+        for line in scheduled:
+            self._isolated(self._begin, line)
 
     def _begin(self, line: _Line) -> None:
         line.scheduled = False
@@ -178,12 +174,8 @@ class Flusher:
 
     def _finish_all(self) -> None:
         self._is_told = False
-        try:
-            while self._ran:
-                self._finish(*self._ran.popleft())
-        finally:
-            if self._ran:  # somebody who was told had a bug, which is no concern of these
-                self._loop.call_soon(self._finish_all)
+        while self._ran:
+            self._isolated(self._finish, *self._ran.popleft())
 
     def _finish(self, line: _Line, flush: Flush, error: Exception | None) -> None:
         line.running = False
@@ -196,20 +188,11 @@ class Flusher:
     def _tell(self, line: _Line, end_offset: int, error: Exception | None) -> None:
         """Answer those that are covered (after an error: all); begin again for the others."""
         waiting, line.waiting = line.waiting, []
-        told = 0
-        try:
-            for each in waiting:
-                told += 1
-                if error is None and each[0] > end_offset:
-                    line.waiting.append(each)
-                else:
-                    each[2](error)
-        finally:
-            line.waiting += waiting[told:]  # the one before had a bug
-            self._go_on(line)
-
-    def _go_on(self, line: _Line) -> None:
-        """Begin again if somebody waits, or let go of the line."""
+        for each in waiting:
+            if error is None and each[0] > end_offset:
+                line.waiting.append(each)
+            else:
+                self._isolated(each[2], error)
         if line.waiting:
             self._schedule(line)
         elif not line.scheduled:
@@ -217,3 +200,10 @@ class Flusher:
             if self._ended is not None:
                 self._ended.set_result(None)
                 self._ended = None
+
+    def _isolated(self, step: Callable[..., None], *args: object) -> None:
+        """Take a step; a bug in it is told as asyncio tells of one in a call of its own, and is no concern of the next."""
+        try:
+            step(*args)
+        except Exception as bug:  # noqa: BLE001 - it is told
+            self._loop.call_exception_handler({"message": f"a step of the flusher failed: {step}", "exception": bug})

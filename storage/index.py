@@ -187,9 +187,9 @@ class SortedEntries(Generic[Entry]):
     def _is_zero(self, slot: int) -> bool:
         return not any(self._read(self.file.read, slot, 1))
 
-    def _floor(self, key: int, read: ReadAt) -> Entry | None:
-        """The last entry whose key is not greater than `key`."""
-        count = self._count_up_to(key, KEY, read)
+    def _floor(self, limit: int, part: int, read: ReadAt) -> Entry | None:
+        """The last entry whose `part` is not greater than `limit`."""
+        count = self._count_up_to(limit, part, read)
         return self._entry(count - 1, read) if count else None
 
     def _entry(self, slot: int, read: ReadAt) -> Entry:
@@ -251,7 +251,7 @@ class OffsetIndex(SortedEntries[OffsetPosition]):
 
         Without `wait` raises WouldWait when the index is not in the page cache.
         """
-        found = self._floor(offset, self.file.read if wait else self.file.read_now)
+        found = self._floor(offset, KEY, self.file.read if wait else self.file.read_now)
         return found or OffsetPosition(self.base_offset, 0)
 
     def at_or_behind(self, position: int, *, wait: bool = True) -> OffsetPosition | None:
@@ -262,9 +262,7 @@ class OffsetIndex(SortedEntries[OffsetPosition]):
 
     def at_or_before(self, position: int, *, wait: bool = True) -> OffsetPosition | None:
         """The last entry of a batch at `position` or in front of it; None when there is none. WouldWait as `lookup`."""
-        read = self.file.read if wait else self.file.read_now
-        slot = self._count_up_to(position, VALUE, read) - 1
-        return self._entry(slot, read) if slot >= 0 else None
+        return self._floor(position, VALUE, self.file.read if wait else self.file.read_now)
 
     def truncate(self, offset: int) -> None:
         """Forget entries of `offset` and beyond."""
@@ -298,7 +296,7 @@ class TimeIndex(SortedEntries[TimestampOffset]):
 
     def lookup(self, timestamp: int) -> TimestampOffset | None:
         """The last entry not later than `timestamp`."""
-        return self._floor(timestamp, self.file.read)
+        return self._floor(timestamp, KEY, self.file.read)
 
     def truncate(self, offset: int) -> None:
         """Forget entries of `offset` and beyond."""

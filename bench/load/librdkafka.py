@@ -146,9 +146,8 @@ def _read(consumer: Consumer, records: int) -> Moved:
     began = time.perf_counter()
     received = len(first)
     while received < records and time.perf_counter() - began < PATIENCE_S * 4:
-        messages = consumer.consume(
-            min(READ_AT_A_TIME, records - received), 0.1
-        )  # it waits for as many as it is asked for
+        most = min(READ_AT_A_TIME, records - received)  # it waits for as many as it is asked for
+        messages = consumer.consume(most, 0.1)
         failures += sum(message.error() is not None for message in messages[:1])
         received += len(messages)
     return Moved(received, failures + records - received, time.perf_counter() - began, watch.spent())
