@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -11,22 +10,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ottla.broker.api.offset_commit_again import LARGEST_FRAME_BYTES, MOST_CREDIT, PLAN_COST, CommitLane
-from ottla.broker.connection import Connection
 from ottla.protocol.apis import ApiKey
 from ottla.protocol.errors import ErrorCode
-from ottla.protocol.frames import encode_frame
-from ottla.protocol.messages import (
-    Message,
-    decode_response,
-    decode_response_header,
-    encode_request,
-    encode_request_header,
-)
+from ottla.protocol.messages import Message
 from support.asking import Asker, with_broker
-from support.loopless import MemoryTransport
+from support.socketless import SocketlessClient
 
 VERSION = 9
-KEY = ApiKey.OFFSET_COMMIT
 Offsets = dict[tuple[str, int], int]
 
 
@@ -46,14 +36,11 @@ def commit(
     )
 
 
-class Committer:
-    """One connection of the broker, without a socket."""
+class Committer(SocketlessClient):
+    """One connection over which offsets are committed."""
 
     def __init__(self, ask: Asker) -> None:
-        self.transport = MemoryTransport()
-        self.connection = Connection(ask.broker.server, "PLAINTEXT")
-        self.connection.connection_made(self.transport)
-        self._sent = 0
+        super().__init__(ask, ApiKey.OFFSET_COMMIT, VERSION)
 
     @property
     def lane(self) -> CommitLane:
@@ -61,37 +48,7 @@ class Committer:
         assert isinstance(lane, CommitLane)
         return lane
 
-    def send(self, *commits: Message, version: int = VERSION) -> None:
-        """All of them received at once."""
-        frames = []
-        for each in commits:
-            self._sent += 1
-            frames.append(
-                encode_frame(encode_request_header(KEY, version, self._sent, "c"), encode_request(KEY, version, each))
-            )
-        received = b"".join(frames)
-        self.connection.get_buffer(-1)[: len(received)] = received
-        self.connection.buffer_updated(len(received))
-
-    async def answers(self, count: int, *, version: int = VERSION) -> list[Any]:
-        """The next answers, which must come in order."""
-        answers: list[tuple[int, Any]] = []
-        received = b""
-        async with asyncio.timeout(60):
-            while len(answers) < count:
-                await asyncio.sleep(0)
-                received += self.transport.take()
-                while len(received) >= 4 and len(received) >= 4 + int.from_bytes(received[:4]):
-                    size = int.from_bytes(received[:4])
-                    frame, received = received[4 : 4 + size], received[4 + size :]
-                    header = decode_response_header(KEY, version, frame)
-                    answers.append(
-                        (header.correlation_id, decode_response(KEY, version, frame[header.body_position :]))
-                    )
-        assert [correlation_id for correlation_id, _ in answers] == list(range(self._sent - count + 1, self._sent + 1))
-        return [answer for _, answer in answers]
-
-    async def asks(self, asked: Message) -> Any:
+    async def asks(self, asked: Message) -> Message:
         self.send(asked)
         return (await self.answers(1))[0]
 

@@ -2,68 +2,40 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
-from ottla.broker.connection import Connection
 from ottla.protocol.apis import ApiKey
 from ottla.protocol.errors import ErrorCode
-from ottla.protocol.frames import encode_frame
-from ottla.protocol.messages import (
-    Message,
-    decode_response,
-    decode_response_header,
-    encode_request,
-    encode_request_header,
-)
+from ottla.protocol.messages import Message
 from ottla.protocol.records import BatchBuilder, Codec
 from support.asking import Asker, with_broker
 from support.batches import batch
-from support.loopless import MemoryTransport
+from support.socketless import SocketlessClient
 
 VERSION = 13
 
 
 class Producer:
-    """One connection of the broker, without a socket."""
+    """One connection over which batches are produced."""
 
     def __init__(self, ask: Asker) -> None:
-        self.transport = MemoryTransport()
-        self.connection = Connection(ask.broker.server, "PLAINTEXT")
-        self.connection.connection_made(self.transport)
-        self._sent = 0
+        self._client = SocketlessClient(ask, ApiKey.PRODUCE, VERSION)
+        self.connection = self._client.connection
 
     def send(self, topic: UUID, *batches: bytes | bytearray, index: int = 0, acks: int = 1) -> None:
         """One request for each batch, all of them received at once."""
-        frames = []
-        for each in batches:
-            self._sent += 1
-            data = Message(topic_id=topic, partition_data=[Message(index=index, records=bytes(each))])
-            message = Message(transactional_id=None, acks=acks, timeout_ms=9_000, topic_data=[data])
-            header = encode_request_header(ApiKey.PRODUCE, VERSION, self._sent, "p")
-            frames.append(encode_frame(header, encode_request(ApiKey.PRODUCE, VERSION, message)))
-        received = b"".join(frames)
-        self.connection.get_buffer(-1)[: len(received)] = received
-        self.connection.buffer_updated(len(received))
+        sent = [[Message(index=index, records=bytes(each))] for each in batches]
+        topics = [Message(topic_id=topic, partition_data=each) for each in sent]
+        fields = {"transactional_id": None, "acks": acks, "timeout_ms": 9_000}
+        self._client.send(*(Message(**fields, topic_data=[each]) for each in topics))
 
     async def answers(self, count: int) -> list[Any]:
-        """The next answers, which must come in order."""
-        received, answers = b"", []
-        while len(answers) < count:
-            await asyncio.sleep(0)
-            received += self.transport.take()
-            while len(received) >= 4 and len(received) >= 4 + int.from_bytes(received[:4], "big"):
-                size = int.from_bytes(received[:4], "big")
-                frame, received = received[4 : 4 + size], received[4 + size :]
-                header = decode_response_header(ApiKey.PRODUCE, VERSION, frame)
-                body = decode_response(ApiKey.PRODUCE, VERSION, frame[header.body_position :])
-                answers.append((header.correlation_id, body.responses[0].partition_responses[0]))
-        assert [correlation_id for correlation_id, _ in answers] == list(range(self._sent - count + 1, self._sent + 1))
-        return [answer for _, answer in answers]
+        """What the next answers say of the partition."""
+        return [each.responses[0].partition_responses[0] for each in await self._client.answers(count)]
 
     async def asks(self, topic: UUID, records: bytes | bytearray, *, index: int = 0, acks: int = 1) -> Any:
         self.send(topic, records, index=index, acks=acks)
