@@ -57,7 +57,7 @@ class Shard(Generic[R, M]):
         self.index = partition.index
         self.machine = machine
         self._partition = partition
-        self.codec = codec
+        self._codec = codec
         self._clock = clock
         self._refusal: KafkaError | None = None
         self._applying = _Applying(self)
@@ -131,10 +131,10 @@ class Shard(Generic[R, M]):
 
     def _builder(self, producer: TransactionalProducer | None) -> BatchBuilder:
         if producer is None:
-            return BatchBuilder(self.codec, base_sequence=KAFKAS_SEQUENCE)
+            return BatchBuilder(self._codec, base_sequence=KAFKAS_SEQUENCE)
         # Without a sequence, which says to the log that it is no client's.
         return BatchBuilder(
-            self.codec,
+            self._codec,
             producer_id=producer.producer_id,
             producer_epoch=producer.producer_epoch,
             is_transactional=True,
