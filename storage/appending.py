@@ -2,6 +2,7 @@
 
     roll_if_due     the batches fit where they are about to go; perhaps that is a new segment
     write           all of the bytes arrive, or none that anybody finds: what a failed write left is cut off again
+                    (unsynced: behind a power cut it may be found, as may all that was written and not synced)
     begin, note     what follows of it, which cannot fail: the leader's epoch, index entries, the log's new end
 
 - Nothing that a reader can see has changed before the write is whole.
