@@ -30,13 +30,6 @@ class FileSlice(NamedTuple):
             raise self._gone()
         return data
 
-    def send_now(self, to: int) -> int | None:
-        """Pass the bytes on to the socket with that descriptor; see `File.send_now`."""
-        try:
-            return self.file.send_now(to, self.size_bytes, self.position)
-        except FileClosed as error:
-            raise self._gone() from error
-
     def read(self) -> bytes:
         """The bytes; may wait for the disk (any thread)."""
         try:

@@ -63,14 +63,6 @@ class File(ABC):
         """As `read_now`, of what is passed on and let go: its memory may be used again by the same thread's next chunk."""
         return self.read_now(size_bytes, position)
 
-    def send_now(self, to: int, size_bytes: int, position: int) -> int | None:
-        """Have the system pass bytes on to the socket with the descriptor `to`, which does not block; how many it took.
-
-        None where that cannot be, or the disk would have to be waited for: then nothing was sent, and they are to be read. On
-        the thread only that calls `read_chunk_now`.
-        """
-        return None
-
     @abstractmethod
     def size(self) -> int:
         """Length in bytes; 0 when the file does not exist."""

@@ -189,8 +189,9 @@ class SortedEntries(Generic[Entry]):
 
     def _floor(self, limit: int, part: int, read: ReadAt) -> Entry | None:
         """The last entry whose `part` is not greater than `limit`."""
-        count = self._count_up_to(limit, part, read)
-        return self._entry(count - 1, read) if count else None
+        _, data, count = self._run_around(limit, part, read)
+        found = self._count_in(data, count, limit, part)
+        return self._decode(data, (found - 1) * self.layout.size) if found else None
 
     def _entry(self, slot: int, read: ReadAt) -> Entry:
         if slot >= self._written_count:
@@ -199,21 +200,23 @@ class SortedEntries(Generic[Entry]):
 
     def _count_up_to(self, limit: int, part: int, read: ReadAt) -> int:
         """How many entries have a `part` (an index into the entry; it must grow) that is not greater than `limit`."""
+        slot, data, count = self._run_around(limit, part, read)
+        return slot + self._count_in(data, count, limit, part)
+
+    def _run_around(self, limit: int, part: int, read: ReadAt) -> tuple[int, bytes | bytearray, int]:
+        """Neighbours, as their first slot, bytes and count, of which those not greater than `limit` are the last such."""
         self._load()
         waiting = self._waiting
         if waiting and self._decode(waiting, 0)[part] <= limit:
-            waiting_count = len(waiting) // self.layout.size
-            return self._written_count + self._count_in(waiting, waiting_count, limit, part)
-        low, high = 0, self._written_count
+            return self._written_count, waiting, len(waiting) // self.layout.size
+        low, high = 0, self._written_count  # the entry at `low` is not greater, unless it is the first
         while high - low > PAGE_ENTRIES:
             middle = (low + high) // 2
             if self._decode(self._read(read, middle, 1), 0)[part] <= limit:
                 low = middle
             else:
                 high = middle
-        if low == high:
-            return low
-        return low + self._count_in(self._read(read, low, high - low), high - low, limit, part)
+        return low, self._read(read, low, high - low) if high > low else b"", high - low
 
     def _count_in(self, data: bytes | bytearray, count: int, limit: int, part: int) -> int:
         size, low, high = self.layout.size, 0, count

@@ -102,6 +102,8 @@ def _position_of(segment: Segment, offset: int, wait: bool) -> int:
 def aborted_in(segments: Segments, records: FileSlice, offset: int, *, wait: bool) -> list[AbortedTransaction]:
     """The aborted transactions of what was located from `offset` on. WouldWait, unless it may wait; FileClosed."""
     run = segments.from_offset(offset)
+    if not any(segment.has_aborted for segment in run):
+        return []
     for segment in run:
         if segment.log is records.file:
             end = records.position + records.size_bytes

@@ -24,23 +24,20 @@ from ..protocol.spare_buffers import SpareBuffers
 from ..protocol.values import dataclass
 from .file_lock import FileLock, SystemFileLock
 from .files import Data, File, FileClosed, Files
-from .page_cache import PageCache
 
 DEFAULT_MAX_DESCRIPTORS = 1000
 # Half of what the process may open: the rest is for sockets.
 DESCRIPTOR_SHARE = 0.5
 # How many of the oldest are looked at for a synced one before the oldest is closed whatever it is.
 EVICTION_LOOKAHEAD = 32
-# Chunks on their way to readers are read into buffers that are used again, those of one large answer.
+# Chunks on their way to readers are read into buffers that are used again, those of one burst.
 SMALLEST_SPARE_BYTES = 128 * 1024  # below that the allocator keeps memory by itself
-LARGEST_SPARE_BYTES = 256 * 1024
+LARGEST_SPARE_BYTES = 1024 * 1024
 MOST_SPARES = 4
 
 Chunk = TypeVar("Chunk", bytearray, memoryview)
 
 _WOULD_WAIT = {errno.EAGAIN, errno.EWOULDBLOCK}
-_PEER_TAKES_NONE = {*_WOULD_WAIT, errno.EPIPE, errno.ECONNRESET}
-_CANNOT_PASS_ON = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}
 _OPEN_FLAGS = os.O_RDWR | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
@@ -53,7 +50,6 @@ class Capabilities:
     data_sync: bool  # fdatasync: leaves out the file's times
     full_sync: bool  # F_FULLFSYNC: macOS's fsync stops at the drive's own cache
     directory_sync: bool  # a folder can be opened and synced
-    passing_on: bool  # sendfile from a file to a socket
 
     @classmethod
     def detect(cls) -> Capabilities:
@@ -63,13 +59,10 @@ class Capabilities:
             data_sync=hasattr(os, "fdatasync") and sys.platform != "darwin",
             full_sync=sys.platform == "darwin",
             directory_sync=os.name == "posix",
-            passing_on=sys.platform == "linux" and hasattr(os, "sendfile"),
         )
 
 
-PORTABLE = Capabilities(
-    positioned=False, no_wait=False, data_sync=False, full_sync=False, directory_sync=False, passing_on=False
-)
+PORTABLE = Capabilities(positioned=False, no_wait=False, data_sync=False, full_sync=False, directory_sync=False)
 
 
 def default_max_descriptors() -> int:
@@ -95,19 +88,10 @@ class SystemFiles(Files):
         self._sync_descriptor = _choose_sync(self.capabilities)
         self.chunk_buffers = SpareBuffers(most=MOST_SPARES, largest_bytes=LARGEST_SPARE_BYTES)
         self.length_costs_sync = self.capabilities.data_sync  # fdatasync leaves out what a file's end does not need
-        self._page_cache: PageCache | None = None
 
     @property
     def open_descriptors(self) -> int:
         return len(self._opened)
-
-    @property
-    def page_cache(self) -> PageCache | None:
-        """What is asked before bytes are passed on without being read; None where they cannot be."""
-        if self._page_cache is None and self.capabilities.passing_on and self.capabilities.no_wait:
-            self._page_cache = PageCache()
-        cache = self._page_cache
-        return cache if cache is not None and cache.knows else None
 
     def open(self, path: str) -> File:
         return _PositionedFile(self, path) if self.capabilities.positioned else _SeekingFile(self, path)
@@ -330,26 +314,6 @@ class _PositionedFile(_SystemFile):
         fd = self._files._take(self)
         try:
             return self._read_cached(fd, self._files.chunk_buffers.take(size_bytes), position)
-        finally:
-            self._files._give_back(self)
-
-    def send_now(self, to: int, size_bytes: int, position: int) -> int | None:
-        cache = self._files.page_cache
-        if cache is None:
-            return None
-        fd = self._files._take(self)
-        try:
-            if not cache.holds(fd, position, size_bytes):
-                return None
-            if not self._read_cached(fd, bytearray(1), position + size_bytes - 1):
-                return None  # it is being read in
-            return os.sendfile(to, fd, position, size_bytes)
-        except OSError as error:
-            if error.errno in _PEER_TAKES_NONE:
-                return 0
-            if error.errno in _CANNOT_PASS_ON:
-                return None
-            raise
         finally:
             self._files._give_back(self)
 

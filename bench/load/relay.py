@@ -8,11 +8,11 @@
 It is the least that one process in Python can do for a client that speaks Kafka's protocol: an event loop (uvloop where it
 is), a request received into a buffer and compared with the one before (`ProduceForm`, `FetchForm`), a base offset, one
 `pwrite`, an answer; for a reader that waits a second answer around the same bytes, for one that is behind whole batches from
-the files, of each partition with one `pread` (`readers`).  It checks no records and knows of one topic at a time: partitions
-are told apart by their number alone, and begin anew when a topic is deleted.  A Fetch that may not wait goes to the broker
-behind, which has no records.  `synced` has a thread for each partition call fdatasync before a producer is answered; readers
-are told at once.  Answers do not keep the order of their requests, for librdkafka goes by correlation ids, and of one
-connection's Fetches one is under way at a time, as librdkafka has it.
+the files, of each partition with one `pread`, sent with one write (`readers`).  It checks no records and knows of one topic
+at a time: partitions are told apart by their number alone, and begin anew when a topic is deleted.  A Fetch that may not wait
+goes to the broker behind, which has no records.  `synced` has a thread for each partition call fdatasync before a producer is
+answered; readers are told at once.  Answers do not keep the order of their requests, for librdkafka goes by correlation ids,
+and of one connection's Fetches one is under way at a time, as librdkafka has it.
 
 It prints its port, reads the address of the broker behind, whose `advertised.listeners` names that port, from one line of its
 standard input, and ends when that does.
@@ -119,7 +119,7 @@ class Client(asyncio.BufferedProtocol):
         if tail is not None:
             self._tail = tail
             return tail.serve(frame)
-        self._bulk = BulkFetch(header, request, self._logs, self._memory, self.transport.write)
+        self._bulk = BulkFetch(header, request, self._logs, self._memory, self.transport.writelines)
         self._bulk.begin()
         return True
 

@@ -42,6 +42,10 @@ class Sent:
             received.clear()
             self.some.set()
 
+    def take_all(self, parts: list[Buffer]) -> None:
+        for part in parts:
+            self.take(part)
+
     def records(self) -> list[dict[int, bytes]]:
         """Of each response, by partition; all without an error."""
         told = [wire.answer(ApiKey.FETCH, each).responses for each in self.responses]
@@ -59,7 +63,7 @@ def asked(offsets: dict[int, int], *, max_wait_ms: int = LONG_MS, max_bytes: int
 def bulk(frame: memoryview, logs: Logs, sent: Sent) -> BulkFetch:
     header = decode_request_header(frame)
     request = fetch.read_request(frame, header.body_position, header.api_version)
-    return BulkFetch(header, request, logs, sent.memory, sent.take)
+    return BulkFetch(header, request, logs, sent.memory, sent.take_all)
 
 
 def tail(frame: memoryview, logs: Logs, sent: Sent) -> TailReader | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
@@ -14,21 +15,22 @@ import pytest
 import uvloop
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from ottla.broker.outbox import CHUNK_BYTES, JOIN_BYTES, PASSED_ON_BYTES, Outbox
+from ottla.broker.outbox import BURST_BYTES, JOIN_BYTES, PIECE_BYTES, Outbox
 from ottla.protocol.fetch import Part
 from ottla.storage.file_slice import FileSlice
-from ottla.storage.files import Data, File, FileClosed
+from ottla.storage.files import Data, File
 from ottla.storage.system_files import PORTABLE, SystemFiles
 
 LOOPS = {"uvloop": uvloop.new_event_loop, "asyncio": asyncio.new_event_loop}
-FILE_BYTES = 3 * PASSED_ON_BYTES
+FILE_BYTES = 3 * PIECE_BYTES
 CONTENT = Random(7).randbytes(FILE_BYTES)
 
 
 class Sender(asyncio.Protocol):
     """The broker's side of one connection."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, hidden: bool = False) -> None:
+        self._hidden = hidden
         self.failures: list[str] = []
         self.connected = asyncio.Event()
         self.paused = asyncio.Event()
@@ -39,7 +41,8 @@ class Sender(asyncio.Protocol):
         self.transport = cast(asyncio.Transport, transport)
         self.transport.set_write_buffer_limits(high=0)
         loop = asyncio.get_running_loop()
-        self.outbox = Outbox(self.transport, loop, self.failed, lambda: None)
+        sending = cast(asyncio.Transport, Hidden(self.transport)) if self._hidden else self.transport
+        self.outbox = Outbox(sending, loop, self.failed, lambda: None)
         self.connected.set()
 
     def failed(self, reason: str) -> None:
@@ -57,28 +60,34 @@ class Sender(asyncio.Protocol):
         self.outbox.close()
 
 
-class MoodyFile(File):
-    """Passes on all, some, none, or says that it cannot; and now and then the disk would have to be waited for."""
+class Hidden:
+    """A transport whose socket is not to be had, as one that encrypts."""
 
-    def __init__(self, file: File, seed: int) -> None:
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+
+    def get_extra_info(self, name: str) -> None:
+        return None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
+class MoodyFile(File):
+    """Now and then the disk would have to be waited for: of `moods` reads, once."""
+
+    def __init__(self, file: File, *, moods: int | None = None, seed: int = 0) -> None:
         self.path = file.path
         self._file = file
+        self._moods = moods
         self._random = Random(seed)
-        self.passed_bytes = 0
-
-    def send_now(self, to: int, size_bytes: int, position: int) -> int | None:
-        mood = self._random.randrange(4)
-        if mood == 0:
-            return None
-        if mood == 1:
-            return 0
-        some = size_bytes if mood == 2 else self._random.randint(1, size_bytes)
-        passed = self._file.send_now(to, some, position)
-        self.passed_bytes += passed or 0
-        return passed
+        self.read_bytes = 0
 
     def read_now(self, size_bytes: int, position: int) -> bytes | bytearray | None:
-        return None if self._random.randrange(3) == 0 else self._file.read_now(size_bytes, position)
+        if self._moods is not None and self._random.randrange(self._moods) == 0:
+            return None
+        self.read_bytes += size_bytes
+        return self._file.read_now(size_bytes, position)
 
     def read(self, size_bytes: int, position: int) -> bytes:
         return self._file.read(size_bytes, position)
@@ -128,10 +137,10 @@ def narrow() -> Iterator[tuple[socket.socket, socket.socket]]:
         yield listening, peer
 
 
-async def receives(parts: list[Part], *, slow: bool = False) -> tuple[bytes, Sender]:
+async def receives(parts: list[Part], *, slow: bool = False, hidden: bool = False) -> tuple[bytes, Sender]:
     """What a peer receives that is sent these parts; a slow one begins when it is waited for."""
     loop = asyncio.get_running_loop()
-    sender = Sender()
+    sender = Sender(hidden=hidden)
     size_bytes = sum(len(part) if isinstance(part, bytes) else part.size_bytes for part in parts)
     with narrow() as (listening, peer):
         server = await loop.create_server(lambda: sender, sock=listening)
@@ -175,9 +184,10 @@ def test_parts_arrive_whole_and_in_order(loop: str, slow: bool, files: SystemFil
     seed=st.integers(0, 2**32),
     cuts=st.lists(st.tuples(st.integers(0, FILE_BYTES - 1), st.integers(1, FILE_BYTES)), min_size=1, max_size=4),
     loop=st.sampled_from(sorted(LOOPS)),
+    hidden=st.booleans(),
 )
 def test_whatever_way_the_records_take_they_arrive_as_they_are(
-    seed: int, cuts: list[tuple[int, int]], loop: str, tmp_path: Path
+    seed: int, cuts: list[tuple[int, int]], loop: str, hidden: bool, tmp_path: Path
 ) -> None:
     async def test(file: File) -> None:
         parts: list[Part] = []
@@ -186,26 +196,52 @@ def test_whatever_way_the_records_take_they_arrive_as_they_are(
             size_bytes = min(size_bytes, FILE_BYTES - position)
             parts += [b"<%d>" % number, sliced(file, position, size_bytes)]
             expected += b"<%d>" % number + CONTENT[position : position + size_bytes]
-        received, sender = await receives(parts)
+        received, sender = await receives(parts, hidden=hidden)
         assert received == expected
         assert not sender.failures
 
     with kept(tmp_path / "records", SystemFiles()) as file:
-        on(loop, test(MoodyFile(file, seed)))
+        on(loop, test(MoodyFile(file, moods=4, seed=seed)))
 
 
-def test_many_records_go_to_the_peer_without_being_read(tmp_path: Path) -> None:
-    files = SystemFiles()
+@pytest.mark.skipif(not hasattr(os, "writev"), reason="this system has no such call")
+def test_records_and_what_is_around_them_go_to_the_socket_with_one_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+
+    def writev(descriptor: int, pieces: list[Any], write: Any = os.writev) -> int:
+        calls.append(sum(map(len, pieces)))
+        return cast(int, write(descriptor, pieces))
 
     async def test(file: File) -> None:
-        moody = MoodyFile(file, 0)
-        received, _ = await receives([b"head", sliced(moody, 0, FILE_BYTES)])
-        assert received == b"head" + CONTENT
-        if files.page_cache is not None:  # else this system cannot
-            assert moody.passed_bytes > CHUNK_BYTES
+        parts: list[Part] = [b"head", sliced(file, 0, FILE_BYTES), b"between", sliced(file, 0, 10), b"end"]
+        received, _ = await receives(parts)
+        assert calls[0] == len(received) < BURST_BYTES
 
-    with kept(tmp_path / "records", files) as file:
+    monkeypatch.setattr(os, "writev", writev)
+    with kept(tmp_path / "records", SystemFiles()) as file:
         on("uvloop", test(file))
+
+
+@pytest.mark.parametrize("hidden", [False, True], ids=["its socket is known", "its socket is hidden"])
+def test_little_is_read_in_vain_for_a_peer_that_takes_little(hidden: bool, tmp_path: Path) -> None:
+    async def test(file: MoodyFile) -> None:
+        received, _ = await receives([b"head", sliced(file, 0, FILE_BYTES)], slow=True, hidden=hidden)
+        assert received == b"head" + CONTENT
+        assert FILE_BYTES <= file.read_bytes < 6 * FILE_BYTES
+
+    with kept(tmp_path / "records", SystemFiles()) as file:
+        on("uvloop", test(MoodyFile(file)))
+
+
+def test_an_empty_part_in_front_of_a_cold_one_is_passed_over(tmp_path: Path) -> None:
+    async def test(file: File) -> None:
+        received, _ = await receives([b"", sliced(file, 0, FILE_BYTES), b"", b"end"])
+        assert received == CONTENT + b"end"
+
+    with kept(tmp_path / "records", SystemFiles()) as file:
+        on("uvloop", test(MoodyFile(file, moods=1)))
 
 
 def test_records_that_are_gone_end_the_connection_instead_of_a_wrong_answer(tmp_path: Path) -> None:
@@ -228,10 +264,3 @@ def test_a_log_that_is_shorter_than_was_promised_ends_the_connection(tmp_path: P
 
     with kept(tmp_path / "records", SystemFiles()) as file:
         on("uvloop", test(file))
-
-
-def test_a_file_that_is_closed_is_never_passed_on(tmp_path: Path) -> None:
-    with kept(tmp_path / "records", SystemFiles()) as file:
-        file.close()
-        with pytest.raises(FileClosed):
-            file.send_now(0, 10, 0)

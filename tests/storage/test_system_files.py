@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
-import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +14,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from ottla.storage.file_lock import LockHeld
-from ottla.storage.files import File, FileClosed, is_disk_full
+from ottla.storage.files import FileClosed, is_disk_full
 from ottla.storage.system_files import LARGEST_SPARE_BYTES, PORTABLE, Capabilities, SystemFiles
 
 WAYS = {"this system's": None, "portable": PORTABLE}
@@ -284,67 +282,3 @@ def _folders(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 TestFileMachine = FileMachine.TestCase
 TestFileMachine.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
-
-
-@pytest.fixture
-def sockets() -> Iterator[tuple[socket.socket, socket.socket]]:
-    """Two ends of a connection; the first does not block."""
-    near, far = socket.socketpair()
-    near.setblocking(False)
-    with near, far:
-        yield near, far
-
-
-def passing(file: File, to: socket.socket, size_bytes: int, position: int = 0) -> int:
-    """How many bytes were passed on; the test ends where the system cannot."""
-    passed = file.send_now(to.fileno(), size_bytes, position)
-    if passed is None:
-        pytest.skip("not on Linux, or a kernel before 6.5, or a sandbox that forbids to ask it")
-    return passed
-
-
-def test_bytes_are_passed_on_to_a_socket(tmp_path: Path, sockets: tuple[socket.socket, socket.socket]) -> None:
-    near, far = sockets
-    file = SystemFiles().open(str(tmp_path / "a"))
-    file.write(b"hello, world", 0)
-
-    assert passing(file, near, 5, 7) == 5
-    assert far.recv(100) == b"world"
-    file.close()
-
-
-def test_a_peer_takes_as_much_as_it_can_and_then_nothing(
-    tmp_path: Path, sockets: tuple[socket.socket, socket.socket]
-) -> None:
-    near, far = sockets
-    file = SystemFiles().open(str(tmp_path / "a"))
-    file.write(bytes(8 << 20), 0)
-
-    taken = passing(file, near, 8 << 20)
-    assert 0 < taken < 8 << 20
-    while more := passing(file, near, 1 << 20):
-        taken += more
-    far.close()
-    assert passing(file, near, 10) == 0  # it will be found in writing that nobody is there
-    file.close()
-
-
-def test_nothing_is_passed_on_that_is_not_all_there(
-    tmp_path: Path, sockets: tuple[socket.socket, socket.socket]
-) -> None:
-    near, _ = sockets
-    file = SystemFiles().open(str(tmp_path / "a"))
-    file.write(b"x" * 100, 0)
-
-    passing(file, near, 100)
-    assert file.send_now(near.fileno(), 1 << 20, 0) is None
-    file.close()
-
-
-def test_the_portable_way_passes_nothing_on(tmp_path: Path, sockets: tuple[socket.socket, socket.socket]) -> None:
-    near, _ = sockets
-    file = SystemFiles(capabilities=PORTABLE).open(str(tmp_path / "a"))
-    file.write(b"x" * 100, 0)
-
-    assert file.send_now(near.fileno(), 100, 0) is None
-    file.close()
