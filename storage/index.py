@@ -24,9 +24,11 @@ appends; others may look up meanwhile. Kafka's classes: `OffsetIndex`, `TimeInde
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
 from typing import Generic, NamedTuple, TypeVar
 
+from ..protocol.primitives import INT32, INT64
 from .batches import ReadAt, WouldWait
 from .files import File
 
@@ -49,6 +51,14 @@ class TimestampOffset(NamedTuple):
     offset: int
 
 
+class Column(NamedTuple):
+    """One part of an entry: how it is read, where it begins, and whether the base offset is to be added."""
+
+    layout: struct.Struct
+    place: int
+    is_relative: bool
+
+
 Entry = TypeVar("Entry", bound="tuple[int, ...]")
 
 
@@ -62,6 +72,7 @@ class SortedEntries(Generic[Entry]):
     __slots__ = ("_waiting", "_written_count", "_zero_tail", "base_offset", "file", "last", "unsynced")
 
     layout: struct.Struct
+    columns: tuple[Column, ...]
 
     def __init__(self, file: File, base_offset: int) -> None:
         self.file = file
@@ -187,11 +198,11 @@ class SortedEntries(Generic[Entry]):
     def _is_zero(self, slot: int) -> bool:
         return not any(self._read(self.file.read, slot, 1))
 
-    def _floor(self, limit: int, part: int, read: ReadAt) -> Entry | None:
-        """The last entry whose `part` is not greater than `limit`."""
-        _, data, count = self._run_around(limit, part, read)
-        found = self._count_in(data, count, limit, part)
-        return self._decode(data, (found - 1) * self.layout.size) if found else None
+    def _floor(self, limit: int, part: int, read: ReadAt, near: int = 0) -> tuple[int, Entry] | None:
+        """The last entry whose `part` is not greater than `limit`, and its slot; the search begins at a slot in front of it."""
+        slot, data, count = self._run_around(limit, part, read, near)
+        found = self._count_in(data, count, limit, part) - 1
+        return (slot + found, self._decode(data, found * self.layout.size)) if found >= 0 else None
 
     def _entry(self, slot: int, read: ReadAt) -> Entry:
         if slot >= self._written_count:
@@ -203,30 +214,44 @@ class SortedEntries(Generic[Entry]):
         slot, data, count = self._run_around(limit, part, read)
         return slot + self._count_in(data, count, limit, part)
 
-    def _run_around(self, limit: int, part: int, read: ReadAt) -> tuple[int, bytes | bytearray, int]:
-        """Neighbours, as their first slot, bytes and count, of which those not greater than `limit` are the last such."""
+    def _run_around(self, limit: int, part: int, read: ReadAt, near: int = 0) -> tuple[int, bytes | bytearray, int]:
+        """Neighbours, as their first slot, bytes and count, of which those not greater than `limit` are the last such.
+
+        They are as many as one read gets; all in front of `near` are known not to be greater.
+        """
         self._load()
-        waiting = self._waiting
-        if waiting and self._decode(waiting, 0)[part] <= limit:
-            return self._written_count, waiting, len(waiting) // self.layout.size
-        low, high = 0, self._written_count  # the entry at `low` is not greater, unless it is the first
-        while high - low > PAGE_ENTRIES:
+        waiting, size = self._waiting, self.layout.size
+        if waiting and self._number(waiting, 0, part) <= limit:
+            return self._written_count, waiting, len(waiting) // size
+        low, high = min(near, self._written_count), self._written_count
+        if near and low < high:
+            count = min(PAGE_ENTRIES, high - low)
+            data = self._read(read, low, count)
+            if low + count == high or self._number(data, (count - 1) * size, part) > limit:
+                return low, data, count
+            low += count - 1
+        while high - low > PAGE_ENTRIES:  # the entry at `low` is not greater, unless it is the first
             middle = (low + high) // 2
-            if self._decode(self._read(read, middle, 1), 0)[part] <= limit:
+            if self._number(self._read(read, middle, 1), 0, part) <= limit:
                 low = middle
             else:
                 high = middle
         return low, self._read(read, low, high - low) if high > low else b"", high - low
 
     def _count_in(self, data: bytes | bytearray, count: int, limit: int, part: int) -> int:
-        size, low, high = self.layout.size, 0, count
-        while low < high:
-            middle = (low + high) // 2
-            if self._decode(data, middle * size)[part] <= limit:
-                low = middle + 1
-            else:
-                high = middle
-        return low
+        number_at, place, base = self._column(part)
+        size = self.layout.size
+        return bisect_right(range(count), limit - base, key=lambda slot: number_at(data, slot * size + place)[0])
+
+    def _number(self, data: bytes | bytearray, at: int, part: int) -> int:
+        """A part of the entry at `at`, as `_decode` has it."""
+        number_at, place, base = self._column(part)
+        return int(number_at(data, at + place)[0]) + base
+
+    def _column(self, part: int) -> tuple[Callable[[bytes | bytearray, int], tuple[int]], int, int]:
+        """What reads a part, where in an entry it is, and what is to be added to it."""
+        column = self.columns[part]
+        return column.layout.unpack_from, column.place, self.base_offset if column.is_relative else 0
 
     def _read(self, read: ReadAt, slot: int, count: int) -> bytes | bytearray:
         size = self.layout.size
@@ -244,6 +269,7 @@ class OffsetIndex(SortedEntries[OffsetPosition]):
     __slots__ = ()
 
     layout = struct.Struct(">ii")
+    columns = Column(INT32, 0, True), Column(INT32, 4, False)
 
     def append(self, offset: int, position: int) -> None:
         """Note that the batch at `position` ends with `offset`, which is greater than all before."""
@@ -255,7 +281,7 @@ class OffsetIndex(SortedEntries[OffsetPosition]):
         Without `wait` raises WouldWait when the index is not in the page cache.
         """
         found = self._floor(offset, KEY, self.file.read if wait else self.file.read_now)
-        return found or OffsetPosition(self.base_offset, 0)
+        return OffsetPosition(self.base_offset, 0) if found is None else found[1]
 
     def at_or_behind(self, position: int, *, wait: bool = True) -> OffsetPosition | None:
         """The first entry of a batch at `position` or behind it; None when there is none. WouldWait as `lookup`."""
@@ -263,9 +289,12 @@ class OffsetIndex(SortedEntries[OffsetPosition]):
         slot = self._count_up_to(position - 1, VALUE, read)
         return self._entry(slot, read) if slot < self.entry_count else None
 
-    def at_or_before(self, position: int, *, wait: bool = True) -> OffsetPosition | None:
-        """The last entry of a batch at `position` or in front of it; None when there is none. WouldWait as `lookup`."""
-        return self._floor(position, VALUE, self.file.read if wait else self.file.read_now)
+    def at_or_before(self, position: int, *, near: int = 0, wait: bool = True) -> tuple[int, OffsetPosition] | None:
+        """The last entry of a batch at `position` or in front of it, and its slot; None when there is none.
+
+        It is at the slot `near` or behind it, and found sooner if it is close. WouldWait as `lookup`.
+        """
+        return self._floor(position, VALUE, self.file.read if wait else self.file.read_now, near)
 
     def truncate(self, offset: int) -> None:
         """Forget entries of `offset` and beyond."""
@@ -286,6 +315,7 @@ class TimeIndex(SortedEntries[TimestampOffset]):
     __slots__ = ()
 
     layout = struct.Struct(">qi")
+    columns = Column(INT64, 0, False), Column(INT32, 8, True)
 
     def append(self, timestamp: int, offset: int) -> None:
         """Note the largest timestamp so far and its offset; nothing when it is not larger than the last noted."""
@@ -299,7 +329,8 @@ class TimeIndex(SortedEntries[TimestampOffset]):
 
     def lookup(self, timestamp: int) -> TimestampOffset | None:
         """The last entry not later than `timestamp`."""
-        return self._floor(timestamp, KEY, self.file.read)
+        found = self._floor(timestamp, KEY, self.file.read)
+        return None if found is None else found[1]
 
     def truncate(self, offset: int) -> None:
         """Forget entries of `offset` and beyond."""

@@ -75,7 +75,7 @@ def _whole_batches(segment: Segment, place: Place, request: ReadRequest) -> int:
     Readers drop what they were given of a batch that is not whole, and ask for it again: of batches of 600 KB nearly half of
     what goes to one who asks for 1 MB.
     """
-    position = segment.whole_batches_before(place.position + request.max_bytes, wait=request.wait)
+    position = segment.whole_batches_before(place.position + request.max_bytes, request.offset, wait=request.wait)
     if position is None or position <= place.position:
         return max(request.max_bytes, place.size_bytes)
     return max(position - place.position, place.size_bytes)

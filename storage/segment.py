@@ -31,7 +31,7 @@ import os
 from collections.abc import Iterator
 
 from ..protocol.batch_header import BatchHeader
-from .batches import SCAN_CHUNK_BYTES, Located, Place, WouldWait, iter_headers, walk_to
+from .batches import SCAN_CHUNK_BYTES, Located, Place, WouldWait, first_batch, iter_headers, walk_to
 from .config import LogConfig
 from .file_slice import FileSlice
 from .files import Data, Files, is_disk_full
@@ -39,6 +39,7 @@ from .index import OffsetIndex, OffsetPosition, TimeIndex, TimestampOffset
 from .names import Kind, Mark, file_name, replaced_name
 from .recent import RecentBatches
 from .rolling import RollLimits, roll_limits
+from .stops import ReaderStops, Stop
 from .txn_index import TransactionIndex
 
 __all__ = ("FileSlice", "Segment")
@@ -65,6 +66,7 @@ class Segment:
         "_length",
         "_limits",
         "_mark",
+        "_stops",
         "_txn_index",
         "base_offset",
         "created_ms",
@@ -103,6 +105,7 @@ class Segment:
         self.offset_index = OffsetIndex(files.open(self.path(Kind.OFFSET_INDEX, mark)), base_offset)
         self.time_index = TimeIndex(files.open(self.path(Kind.TIME_INDEX, mark)), base_offset)
         self.recent: RecentBatches | None = None  # made with the first append: most logs are idle
+        self._stops: ReaderStops | None = None  # made when a reader that is behind is led on
         self._txn_index: TransactionIndex | None = None  # made when it is asked for: most logs have no transactions
         self._bytes_since_index = 0
         self._first_timestamp: int | None = None
@@ -358,7 +361,7 @@ class Segment:
 
         The bytes stay; `note` takes them into account again.
         """
-        self.recent, self._bytes_since_index, self._limits = None, 0, None
+        self.recent, self._stops, self._bytes_since_index, self._limits = None, None, 0, None
         if not position:
             self.offset_index.reset()
             self.time_index.reset()
@@ -427,6 +430,9 @@ class Segment:
             place = recent.find(offset, end)
             if place is not None:
                 return place
+        stop = None if wait else self._stop_at(offset)
+        if stop is not None:
+            return stop.place
         read = self.log.read if wait else self.log.read_now
         if not self.index_lies:
             entry = self.offset_index.lookup(offset, wait=wait)
@@ -447,18 +453,39 @@ class Segment:
         entry = self.offset_index.at_or_behind(position, wait=wait)
         return next_offset if entry is None else entry.offset
 
-    def whole_batches_before(self, position: int, *, wait: bool = True) -> int | None:
+    def whole_batches_before(self, position: int, reader_at: int, *, wait: bool = True) -> int | None:
         """Where a batch begins, at `position` or in front of it by at most one index interval and one batch, by the index.
 
-        None where that is not known, or where the disk would have to be waited for.
+        `reader_at` is the offset that the reader asked for, who will be back for that batch. None where it is not known, or
+        where the disk would have to be waited for.
         """
         if self.index_lies:
             return None
+        stop = None if wait else self._stop_at(reader_at)
         try:
-            entry = self.offset_index.at_or_before(position, wait=wait)
+            found = self.offset_index.at_or_before(position, near=0 if stop is None else stop.slot, wait=wait)
         except WouldWait:
             return None
-        return None if entry is None else entry.position
+        if found is None:
+            return None
+        slot, entry = found
+        if not wait:
+            self._note_stop(slot, entry)
+        return entry.position
+
+    def _stop_at(self, offset: int) -> Stop | None:
+        return None if self._stops is None else self._stops.find(offset)
+
+    def _note_stop(self, slot: int, entry: OffsetPosition) -> None:
+        try:
+            last_offset, place = first_batch(self.log.read_now, entry.position, self.end[1])
+        except WouldWait:
+            return
+        if place is None or last_offset != entry.offset:
+            return
+        if self._stops is None:
+            self._stops = ReaderStops()
+        self._stops.note(Stop(place, slot))
 
     # --- getting shorter
 
@@ -467,7 +494,7 @@ class Segment:
         place = self.locate(offset)
         if place is None:
             return
-        self.recent = None
+        self.recent = self._stops = None
         self.offset_index.truncate(place.base_offset)
         self.time_index.truncate(place.base_offset)
         self.txn_index.truncate(place.base_offset)

@@ -19,7 +19,8 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from .index import PAGE_ENTRIES, SortedEntries
+from ..protocol.primitives import INT64
+from .index import PAGE_ENTRIES, Column, SortedEntries
 
 VERSION = 0
 
@@ -42,6 +43,7 @@ class TransactionIndex(SortedEntries[AbortedTransaction]):
     __slots__ = ()
 
     layout = struct.Struct(">hqqqq")
+    columns = tuple(Column(INT64, 2 + 8 * part, False) for part in range(4))
 
     def append(self, aborted: AbortedTransaction) -> None:
         """Note a transaction whose marker is behind all markers before; call `write`."""

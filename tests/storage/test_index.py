@@ -49,6 +49,28 @@ def test_a_lookup_finds_the_last_entry_that_is_not_behind() -> None:
     assert index.lookup(5_000) == (121, 130)
 
 
+@settings(max_examples=200, deadline=None)
+@given(
+    count=st.integers(1, 4 * PAGE_ENTRIES),
+    waiting=st.integers(0, 20),
+    position=st.integers(0, 45 * PAGE_ENTRIES),
+    near=st.integers(0, 4 * PAGE_ENTRIES),
+)
+def test_a_search_that_is_told_where_to_begin_finds_the_same(
+    count: int, waiting: int, position: int, near: int
+) -> None:
+    index = offset_index()
+    for number in range(count + waiting):
+        index.append(BASE + 2 * number, 10 * number)
+        if number == count - 1:
+            index.write()
+    found = index.at_or_before(position)
+    assert found is not None
+    slot = min(position // 10, count + waiting - 1)
+    assert found == (slot, OffsetPosition(BASE + 2 * slot, 10 * slot))
+    assert index.at_or_before(position, near=min(near, slot)) == found
+
+
 def test_a_timestamp_that_is_not_later_adds_no_entry() -> None:
     index = time_index()
     index.append(-1, 100)

@@ -313,6 +313,64 @@ def test_an_index_that_leads_astray_does_not_cut_the_first_batch(files: PowerCut
     assert piece.size_bytes >= first
 
 
+class CountedFile(PowerCutFile):
+    """Notes the ends of the names of the files that are read."""
+
+    __slots__ = ("reads",)
+
+    reads: list[str]
+
+    def read_now(self, size_bytes: int, position: int) -> bytes | bytearray | None:
+        self.reads.append(self.path[-6:])
+        return super().read_now(size_bytes, position)
+
+
+class CountedFiles(PowerCutFiles):
+    def __init__(self) -> None:
+        super().__init__()
+        self.reads: list[str] = []
+
+    def open(self, path: str) -> CountedFile:
+        file = CountedFile(self, path)
+        file.reads = self.reads
+        return file
+
+
+def test_a_reader_that_comes_back_is_led_on_without_a_search() -> None:
+    files = CountedFiles()
+    files.make_directory(FOLDER)
+    log = open_log(files, LogConfig(index_interval_bytes=100))
+    for _ in range(3_000):
+        append(log, b"a" * 50)
+    first = log.read_now(3, max_bytes=5_000)
+    assert first is not None
+    *_, (_, last) = iter_headers(first.read())
+
+    files.reads.clear()
+    second = log.read_now(last.next_offset, max_bytes=5_000)
+    assert second is not None
+    assert files.reads == [".index", "00.log"]
+    assert (second.position, second.base_offset) == (first.position + first.size_bytes, last.next_offset)
+    assert second == log.read(last.next_offset, max_bytes=5_000)
+
+
+def test_a_log_that_was_cut_and_grew_again_leads_nobody_to_where_batches_were(files: PowerCutFiles) -> None:
+    log = open_log(files, LogConfig(index_interval_bytes=100))
+
+    def grow(size_bytes: int) -> None:
+        for _ in range(300):
+            append(log, b"a" * size_bytes)
+
+    grow(50)
+    piece = log.read_now(0, max_bytes=5_000)
+    assert piece is not None
+    *_, (_, last) = iter_headers(piece.read())
+    log.truncate(5)
+    grow(60)
+
+    assert log.read_now(last.next_offset, max_bytes=5_000) == log.read(last.next_offset, max_bytes=5_000)
+
+
 class ColdFile(PowerCutFile):
     """A file that nothing is cached of."""
 

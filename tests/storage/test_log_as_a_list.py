@@ -157,11 +157,12 @@ class LogAsList(RuleBasedStateMachine):
         end_share=st.none() | st.floats(0, 1),
         max_bytes=st.integers(0, 2_000),
         min_one_batch=st.booleans(),
+        wait=st.booleans(),
     )
-    def read(self, share: float, end_share: float | None, max_bytes: int, min_one_batch: bool) -> None:
+    def read(self, share: float, end_share: float | None, max_bytes: int, min_one_batch: bool, wait: bool) -> None:
         offset = self.start + int(share * (self.end - self.start))
         limit = self.end if end_share is None else self.start + int(end_share * (self.end - self.start))
-        piece = self.log.read(
+        piece = (self.log.read if wait else self.log.read_now)(
             offset,
             max_bytes=max_bytes,
             min_one_batch=min_one_batch,
@@ -188,13 +189,14 @@ class LogAsList(RuleBasedStateMachine):
                 self.log.read(offset, max_bytes=1)
             assert caught.value.code is ErrorCode.OFFSET_OUT_OF_RANGE
 
-    @rule(share=st.floats(0, 1), max_bytes=st.integers(0, 1_000))
-    def consume(self, share: float, max_bytes: int) -> None:
+    @rule(share=st.floats(0, 1), max_bytes=st.integers(0, 1_000), wait=st.booleans())
+    def consume(self, share: float, max_bytes: int, wait: bool) -> None:
         """From anywhere to the end, as a consumer does: whole batches, the next fetch behind the last of them."""
         offset = self.start + int(share * (self.end - self.start))
         expected = [each.data for each in self.batches if each.next_offset > offset]
         seen: list[bytes] = []
-        while (piece := self.log.read(offset, max_bytes=max_bytes)) is not None:
+        read = self.log.read if wait else self.log.read_now
+        while (piece := read(offset, max_bytes=max_bytes)) is not None:
             data = piece.read()
             for position, header in iter_headers(data):
                 seen.append(data[position : position + header.size_bytes])
