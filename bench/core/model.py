@@ -37,7 +37,6 @@ class Metric:
     """One figure of a case; `digits` behind the point; `aim` is a bound on the figure itself.
 
     Of a rate `client_busy` names the figure that says how much of the same time its client needed for itself, in percent.
-    Where a way is known that costs less than the floor's, `floor_is_least` is False: it is shown then, and excuses nothing.
     """
 
     name: str
@@ -46,7 +45,6 @@ class Metric:
     digits: int = 0
     aim: float | None = None
     client_busy: str | None = None
-    floor_is_least: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,7 +85,7 @@ def _aim(result: Result, metric: Metric, peer: str | None) -> str:
         return _aim_text(aim, metric)
     if meets(found.median, aim, metric):
         return f"{_aim_text(aim, metric)} met"
-    floor = _values(result, FLOOR, metric) if metric.floor_is_least else []
+    floor = _values(result, FLOOR, metric)
     if floor and is_beyond(aim, theirs, floor, metric) and not is_better(_values(result, OTTLA, metric), floor, metric):
         return f"{_aim_text(aim, metric)} {'below' if metric.better is Better.LESS else 'beyond'} the floor"
     if found.median >= 1 and is_beyond_client(result, metric, aim, theirs):
