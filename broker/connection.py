@@ -382,7 +382,7 @@ class Connection(asyncio.BufferedProtocol):
             self.is_closed
             or self._end_reason is not None
             or (replies and replies[-1].holds_line)
-            or self._outbox.is_paused
+            or self._outbox.is_behind
             or len(replies) >= MAX_PENDING_REPLIES
         )
 

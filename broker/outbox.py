@@ -18,9 +18,8 @@ from itertools import islice
 
 from ..protocol.errors import KafkaError
 from ..protocol.fetch import Part, SizedRecords
+from ..protocol.frames import Buffer
 from ..storage.segment import FileSlice
-
-Buffer = bytes | bytearray | memoryview
 
 JOIN_BYTES = 64 * 1024  # parts are joined into one write up to this size
 CHUNK_BYTES = 256 * 1024  # records are read in chunks of this size where they are left with the transport
@@ -36,7 +35,7 @@ class Outbox:
     """What one connection has yet to send.
 
     `failed(reason)` is called when promised records cannot be read: the response is cut, so the connection must end.
-    `drained()` is called when sending goes on after a pause.
+    `drained()` is called when what was behind (`is_behind`) may not be any more.
     """
 
     __slots__ = (
@@ -79,6 +78,11 @@ class Outbox:
     def is_ready(self) -> bool:
         """What is written to the transport now would neither overtake anything nor wait behind a slow peer."""
         return not self._parts and not self._reading and not self.is_paused
+
+    @property
+    def is_behind(self) -> bool:
+        """What was answered waits for the peer, the disk or its turn: more answers would only be heaped up."""
+        return self.is_paused or self._reading or self._goes_on
 
     def add(self, parts: list[Part]) -> None:
         """Queue the parts of one response; `pump` sends them."""

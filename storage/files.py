@@ -60,7 +60,7 @@ class File(ABC):
         """As `read`, but None when the disk would have to be waited for (and the system can tell)."""
 
     def read_chunk_now(self, size_bytes: int, position: int) -> bytes | bytearray | memoryview | None:
-        """As `read_now`, of what is passed on and let go: its memory may be used again by the same thread's next chunk."""
+        """As `read_now`, of what is passed on and let go: its memory is used again when nobody looks at it."""
         return self.read_now(size_bytes, position)
 
     @abstractmethod

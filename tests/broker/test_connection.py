@@ -8,7 +8,11 @@ from ottla.broker.memory import MemoryBudget
 from ottla.broker.receive_memory import ReceiveMemory
 from ottla.broker.waiting import Purgatory
 from ottla.protocol.errors import MalformedMessage
+from ottla.storage.file_slice import FileSlice
 from support.loopless import MemoryTransport, settled
+from support.power_cut import PowerCutFile, PowerCutFiles
+
+PATIENCE_S = 60
 
 
 class FakeService:
@@ -53,6 +57,19 @@ class AnswersTheFirstWithTheLast(FakeService):
         super().serve(connection, frame, reply)
         if len(self.begun) == MAX_PENDING_REPLIES:
             self.answer(0)
+
+
+class TellsOfTheSecond(FakeService):
+    """Says when the second request is begun."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.has_second = asyncio.Event()
+
+    def serve(self, connection: Connection, frame: memoryview, reply: Reply) -> None:
+        super().serve(connection, frame, reply)
+        if len(self.begun) == 2:
+            self.has_second.set()
 
 
 class Peer:
@@ -141,6 +158,29 @@ async def test_a_peer_that_does_not_read_is_not_served_further() -> None:
     await settled()
     assert service.bodies == [b"one", b"two"]
     assert peer.transport.reading
+
+
+class ColdFile(PowerCutFile):
+    """A file that nothing is cached of."""
+
+    __slots__ = ()
+
+    def read_now(self, size_bytes: int, position: int) -> None:
+        return None
+
+
+@on_a_loop
+async def test_while_an_answer_waits_for_the_disk_nothing_more_is_begun() -> None:
+    file = ColdFile(PowerCutFiles(), "/records")
+    file.write(b"records", 0)
+    service = TellsOfTheSecond()
+    peer = Peer(service)
+    peer.sends(framed(b"one"))
+    service.begun[0][1].complete([b"<", FileSlice(file, 0, 7, 0), b">"])
+    peer.sends(framed(b"two"))
+    assert service.bodies == [b"one"]
+    await asyncio.wait_for(service.has_second.wait(), PATIENCE_S)
+    assert peer.transport.take() == b"<records>"
 
 
 @on_a_loop

@@ -235,6 +235,37 @@ def test_little_is_read_in_vain_for_a_peer_that_takes_little(hidden: bool, tmp_p
         on("uvloop", test(MoodyFile(file)))
 
 
+@pytest.mark.skipif(not hasattr(os, "writev"), reason="this system has no such call")
+def test_what_waits_for_its_turn_behind_a_burst_is_behind_and_then_told_to_be_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def writev(descriptor: int, pieces: list[Any]) -> int:
+        return sum(map(len, pieces))  # a peer that takes everything
+
+    async def test(file: File) -> None:
+        loop = asyncio.get_running_loop()
+        drained = asyncio.Event()
+        with narrow() as (listening, peer):
+            sender = Sender()
+            server = await loop.create_server(lambda: sender, sock=listening)
+            await loop.sock_connect(peer, server.sockets[0].getsockname())
+            await sender.connected.wait()
+            outbox = Outbox(sender.transport, loop, sender.failed, drained.set)
+            outbox.add([sliced(file, 0, FILE_BYTES)] * 3)
+            outbox.pump()
+            assert outbox.is_behind
+            assert not drained.is_set()
+            await drained.wait()
+            assert outbox.is_empty
+            assert not outbox.is_behind
+            sender.transport.abort()
+            server.close()
+
+    monkeypatch.setattr(os, "writev", writev)
+    with kept(tmp_path / "records", SystemFiles()) as file:
+        on("uvloop", test(file))
+
+
 def test_an_empty_part_in_front_of_a_cold_one_is_passed_over(tmp_path: Path) -> None:
     async def test(file: File) -> None:
         received, _ = await receives([b"", sliced(file, 0, FILE_BYTES), b"", b"end"])
