@@ -33,13 +33,13 @@ class ReadRequest(NamedTuple):
     end_offset: int
     max_bytes: int
     min_one_batch: bool  # the first batch is whole, whatever `max_bytes` says
-    wait: bool  # for a cold disk; else WouldWait
+    wait: bool  # for a cold disk; else WouldWait, and it is the owner who reads: where readers stop is noted and known
 
 
 def read(segments: Segments, request: ReadRequest) -> FileSlice | None:
     """The first part of the log that answers the request; None when there is none. FileClosed: it was deleted."""
     for segment in segments.from_offset(request.offset):
-        if request.end_offset >= segment.next_offset:
+        if not request.wait and request.end_offset >= segment.next_offset:
             known = slice_behind(segment, request.offset, request.max_bytes)
             if known is not None:
                 return known
@@ -64,8 +64,8 @@ def _slice_at(segment: Segment, place: Place, request: ReadRequest) -> FileSlice
         length = _whole_batches(segment, place, request)
     if length <= 0:
         return None
-    if segment.recent is not None and place.position + length == size_bytes:
-        segment.recent.reader_stopped(next_offset, size_bytes)
+    if not request.wait and segment.recent is not None and place.position + length == size_bytes:
+        segment.recent.ends.note(next_offset, size_bytes)
     return FileSlice(segment.log, place.position, length, place.base_offset)
 
 
@@ -86,11 +86,11 @@ def slice_behind(segment: Segment, offset: int, max_bytes: int) -> FileSlice | N
     recent = segment.recent
     if recent is None:
         return None
-    position = recent.where_stopped(offset)
+    position = recent.ends.find(offset)
     next_offset, size_bytes = segment.end
     if position is None or not 0 < size_bytes - position <= max_bytes:
         return None
-    recent.reader_stopped(next_offset, size_bytes)
+    recent.ends.note(next_offset, size_bytes)
     return FileSlice(segment.log, position, size_bytes - position, offset)
 
 
@@ -102,12 +102,13 @@ def _position_of(segment: Segment, offset: int, wait: bool) -> int:
 def aborted_in(segments: Segments, records: FileSlice, offset: int, *, wait: bool) -> list[AbortedTransaction]:
     """The aborted transactions of what was located from `offset` on. WouldWait, unless it may wait; FileClosed."""
     run = segments.from_offset(offset)
-    if not any(segment.has_aborted for segment in run):
+    having = [segment for segment in run if segment.has_aborted]
+    if not having:
         return []
     for segment in run:
         if segment.log is records.file:
             end = records.position + records.size_bytes
-            return aborted_between(run, offset, segment.offset_behind(end, wait=wait), wait=wait)
+            return aborted_between(having, offset, segment.offset_behind(end, wait=wait), wait=wait)
     raise FileClosed(records.file.path)
 
 

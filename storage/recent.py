@@ -1,10 +1,9 @@
 """Where the newest batches of an active segment are, so that reading the tail needs neither index nor disk.
 
 Two memories, both bounded. The last batches appended (at least `KEPT_BATCHES`, at most twice that), for
-readers that are a little behind. And the ends where readers stopped (`KEPT_ENDS`): a consumer at the tail
-comes back for exactly the offset at which the log ended, however many batches were appended since.
+readers that are a little behind. And the ends where readers stopped (`ends`), with their positions, for the owner.
 
-One thread adds; any thread may look. That is why the batches are a pair of arrays that are only appended
+One thread adds; any thread may look for batches. That is why the batches are a pair of arrays that are only appended
 to, positions first, and replaced as a pair.
 """
 
@@ -14,19 +13,19 @@ from array import array
 from bisect import bisect_right
 
 from .batches import Place
+from .stops import ReaderStops
 
 KEPT_BATCHES = 128
-KEPT_ENDS = 16
 
 
 class RecentBatches:
     """The tail of one segment, gapless up to its end."""
 
-    __slots__ = ("_ends", "_pair")
+    __slots__ = ("_pair", "ends")
 
     def __init__(self) -> None:
         self._pair: tuple[array[int], array[int]] = (array("q"), array("q"))
-        self._ends: dict[int, int] = {}
+        self.ends: ReaderStops[int] = ReaderStops()
 
     def add(self, base_offset: int, position: int) -> None:
         """A batch was appended."""
@@ -46,15 +45,3 @@ class RecentBatches:
             return None
         following = positions[slot + 1] if slot + 1 < len(positions) else end_position
         return Place(positions[slot], offsets[slot], following - positions[slot])
-
-    def reader_stopped(self, offset: int, position: int) -> None:
-        """A reader got everything; it will come back for `offset`, which will be at `position`."""
-        ends = self._ends
-        if offset not in ends:
-            if len(ends) >= KEPT_ENDS:
-                del ends[next(iter(ends))]
-            ends[offset] = position
-
-    def where_stopped(self, offset: int) -> int | None:
-        """The position of `offset`, if a reader stopped there."""
-        return self._ends.get(offset)

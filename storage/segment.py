@@ -105,7 +105,7 @@ class Segment:
         self.offset_index = OffsetIndex(files.open(self.path(Kind.OFFSET_INDEX, mark)), base_offset)
         self.time_index = TimeIndex(files.open(self.path(Kind.TIME_INDEX, mark)), base_offset)
         self.recent: RecentBatches | None = None  # made with the first append: most logs are idle
-        self._stops: ReaderStops | None = None  # made when a reader that is behind is led on
+        self._stops: ReaderStops[Stop] | None = None  # made when a reader that is behind is led on
         self._txn_index: TransactionIndex | None = None  # made when it is asked for: most logs have no transactions
         self._bytes_since_index = 0
         self._first_timestamp: int | None = None
@@ -485,7 +485,7 @@ class Segment:
             return
         if self._stops is None:
             self._stops = ReaderStops()
-        self._stops.note(Stop(place, slot))
+        self._stops.note(place.base_offset, Stop(place, slot))
 
     # --- getting shorter
 

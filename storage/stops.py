@@ -1,18 +1,22 @@
-"""Where the slices end that readers of a segment were given, so that who comes back is led on without searching.
+"""Where readers of a segment stopped, so that who comes back is led on without searching.
 
-A reader that is behind takes a run of whole batches and comes back for the one behind it.  Where that begins, which offset
-it has and which slot of the offset index names it was just found; to find it again costs two searches and a walk.
+A reader comes back for exactly the offset behind what it was given.  At the tail that is where the log ended (`recent`),
+however many batches were appended since; for one that is behind it is the batch that did not fit any more, of which the
+place and the slot of the offset index were just found: to find them again costs two searches and a walk.
 
-Bounded (`KEPT_STOPS`), and for the log's owner only: a reader in another thread could note what is being cut off.
+Bounded: the oldest goes first.  All of it is the log's owner's, who reads without waiting: a reader in another thread could
+note what is just being cut off, or forget what the owner forgets.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 from .batches import Place
 
 KEPT_STOPS = 16
+
+Where = TypeVar("Where")
 
 
 class Stop(NamedTuple):
@@ -22,23 +26,22 @@ class Stop(NamedTuple):
     slot: int
 
 
-class ReaderStops:
-    """Those of one segment, by their batches' base offsets; the oldest goes first."""
+class ReaderStops(Generic[Where]):
+    """What is known of the offsets that readers will be back for."""
 
     __slots__ = ("_stops",)
 
     def __init__(self) -> None:
-        self._stops: dict[int, Stop] = {}
+        self._stops: dict[int, Where] = {}
 
-    def note(self, stop: Stop) -> None:
-        """A reader was given all in front of that batch."""
+    def note(self, offset: int, where: Where) -> None:
+        """A reader was given all in front of `offset`."""
         stops = self._stops
-        offset = stop.place.base_offset
         if offset not in stops:
             if len(stops) >= KEPT_STOPS:
                 del stops[next(iter(stops))]
-            stops[offset] = stop
+            stops[offset] = where
 
-    def find(self, offset: int) -> Stop | None:
-        """The one that begins with `offset`."""
+    def find(self, offset: int) -> Where | None:
+        """What was noted of it, unless it was forgotten."""
         return self._stops.get(offset)

@@ -354,6 +354,18 @@ def test_a_reader_that_comes_back_is_led_on_without_a_search() -> None:
     assert second == log.read(last.next_offset, max_bytes=5_000)
 
 
+def test_only_the_owner_who_does_not_wait_leaves_a_trace_of_where_a_reader_stopped(files: PowerCutFiles) -> None:
+    log = open_log(files)
+    append(log, b"a" * 50)
+    (segment,) = log._segments
+    assert segment.recent is not None
+
+    log.read(0, max_bytes=1_000)
+    assert segment.recent.ends.find(1) is None
+    log.read_now(0, max_bytes=1_000)
+    assert segment.recent.ends.find(1) == segment.size_bytes
+
+
 def test_a_log_that_was_cut_and_grew_again_leads_nobody_to_where_batches_were(files: PowerCutFiles) -> None:
     log = open_log(files, LogConfig(index_interval_bytes=100))
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 from ottla.storage.batches import Place
-from ottla.storage.recent import KEPT_BATCHES, KEPT_ENDS, RecentBatches
+from ottla.storage.recent import KEPT_BATCHES, RecentBatches
 
 
 @given(st.lists(st.tuples(st.integers(1, 5), st.integers(61, 99)), min_size=1, max_size=600))
@@ -26,11 +26,3 @@ def test_it_forgets_the_oldest_beyond_its_bound() -> None:
     remembered = [n for n in range(10 * KEPT_BATCHES) if recent.find(n, 10**6) is not None]
     assert KEPT_BATCHES <= len(remembered) <= 2 * KEPT_BATCHES
     assert remembered[-1] == 10 * KEPT_BATCHES - 1
-
-
-def test_readers_that_stopped_are_remembered_up_to_a_bound() -> None:
-    recent = RecentBatches()
-    for number in range(KEPT_ENDS + 1):
-        recent.reader_stopped(number, number * 100)
-    assert recent.where_stopped(0) is None
-    assert recent.where_stopped(KEPT_ENDS) == KEPT_ENDS * 100
