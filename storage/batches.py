@@ -85,18 +85,6 @@ def walk_to(read: ReadAt, position: int, end: int, offset: int) -> tuple[int, Pl
     return first_last_offset, None
 
 
-def first_batch(read: ReadAt, position: int, end: int) -> tuple[int, Place | None]:
-    """The batch at `position` and its last offset; -1 and None when no whole one is there."""
-    head = _read_chunk(read, _BRIEF.size, position)
-    if len(head) < _BRIEF.size:
-        return -1, None
-    base_offset, length, last_offset_delta = _BRIEF.unpack_from(head)
-    size_bytes = length + LOG_OVERHEAD
-    if size_bytes < RECORD_BATCH_OVERHEAD or position + size_bytes > end:
-        return -1, None
-    return base_offset + last_offset_delta, Place(position, base_offset, size_bytes)
-
-
 def iter_headers(read: ReadAt, position: int, end: int, *, chunk_bytes: int = SCAN_CHUNK_BYTES) -> Iterator[Located]:
     """Each whole batch from `position` to `end`; ends where the next is cut short or has an impossible size."""
     chunk: bytes | bytearray = b""

@@ -31,7 +31,7 @@ import os
 from collections.abc import Iterator
 
 from ..protocol.batch_header import BatchHeader
-from .batches import SCAN_CHUNK_BYTES, Located, Place, WouldWait, first_batch, iter_headers, walk_to
+from .batches import SCAN_CHUNK_BYTES, Located, Place, WouldWait, iter_headers, walk_to
 from .config import LogConfig
 from .file_slice import FileSlice
 from .files import Data, Files, is_disk_full
@@ -478,7 +478,7 @@ class Segment:
 
     def _note_stop(self, slot: int, entry: OffsetPosition) -> None:
         try:
-            last_offset, place = first_batch(self.log.read_now, entry.position, self.end[1])
+            last_offset, place = walk_to(self.log.read_now, entry.position, self.end[1], entry.offset)
         except WouldWait:
             return
         if place is None or last_offset != entry.offset:
