@@ -78,7 +78,7 @@ class LogAppending:
             parts.snapshots.write(log.producers, log.log_end_offset)
             new.create()
         except OSError as error:
-            new.close()
+            new.files.close()
             raise parts.durability.refusal(error, poisons=True) from error
         old.recent = None
         parts.durability.sealed(old)

@@ -41,7 +41,7 @@ class Removal:
         self.files.sync_directory(self.directory)
         count = 0
         while self.segments:
-            self.segments[0].remove_put_away()
+            self.segments[0].files.remove_put_away()
             del self.segments[0]
             count += 1
         return count
@@ -61,7 +61,7 @@ class DeletedSegments:
         """Rename the files now, the oldest segment's first; remove them when `due_ms` has come."""
         self._doomed.extend(_Doomed(due_ms, segment) for segment in segments)
         for segment in segments:
-            segment.mark_deleted()
+            segment.files.mark_deleted()
 
     def add_replaced(self, segments: list[Segment], *, due_ms: int) -> None:
         """As `add`, for segments that compaction has renamed."""
@@ -82,4 +82,4 @@ class DeletedSegments:
     def close(self) -> None:
         """Let go of the files; they stay, and the next opening removes them."""
         for doomed in self._doomed:
-            doomed.segment.close()
+            doomed.segment.files.close()

@@ -70,8 +70,8 @@ class Flush:
     def _sync(self) -> None:
         for segment in self.sealed:
             _unless_deleted(segment, segment.sync_with_indexes)
-            _unless_deleted(segment, partial(_where_there_is_room, segment.write_txn_index))
-            _unless_deleted(segment, segment.sync_txn_index)
+            _unless_deleted(segment, partial(_where_there_is_room, segment.files.write_txn_index))
+            _unless_deleted(segment, segment.files.sync_txn_index)
         if self.active is not None:
             _unless_deleted(self.active, self.active.log.sync)
         for path in self.snapshots:
@@ -124,5 +124,5 @@ def _unless_deleted(segment: Segment, sync: Callable[[], None]) -> None:
         sync()
     except FileClosed:
         # Retention took the segment after the flush began: its bytes are not wanted any more.
-        if not segment.deleted:
+        if not segment.files.deleted:
             raise

@@ -470,8 +470,7 @@ class Log:
     def release(self) -> None:
         """Let go of the files as they are; nothing more is written. For a log that is being deleted, or a failure."""
         for segment in self._segments:
-            segment.deleted = True
-            segment.close()
+            segment.files.let_go()
         self._parts.deleted.close()
 
     def check(self) -> None:

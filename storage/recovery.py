@@ -119,7 +119,7 @@ class Loader:
         bases = self._offsets_of(Kind.LOG)
         for base_offset, following in zip_longest(bases, bases[1:]):
             segment = self._new_segment(base_offset)
-            size_bytes = self.files.size(segment.path(Kind.LOG))
+            size_bytes = self.files.size(segment.files.path(Kind.LOG))
             # Where a sealed segment ends is known from the next one's name; the last is looked at below.
             segment.end = (base_offset if following is None else following, size_bytes)
             self.segments.append(segment)

@@ -49,7 +49,7 @@ def rebuild_with_indexes(
         index.truncate(producers.end_offset)
         _replay_segment(segment, producers, end_offset, index.append)
         index.unsynced = index.entry_count > 0
-        segment.try_write_txn_index()
+        segment.files.try_write_txn_index()
     producers.end_offset = end_offset
 
 

@@ -20,7 +20,7 @@ it names, the index lies (`index_lies`), the walk begins at the front of the fil
 owner builds the index anew.
 
 `locate`, `headers` and `largest_timestamp` may be called from any thread; all else belongs to the log's
-owner.
+owner.  What its files are named, and how they go, is `segment_files`.
 
 Kafka's classes: `LogSegment`, `FileRecords`.
 """
@@ -35,10 +35,11 @@ from .batches import SCAN_CHUNK_BYTES, Located, Place, WouldWait, iter_headers, 
 from .config import LogConfig
 from .file_slice import FileSlice
 from .files import Data, Files, is_disk_full
-from .index import OffsetIndex, OffsetPosition, TimeIndex, TimestampOffset
-from .names import Kind, Mark, file_name, replaced_name
+from .index import OffsetPosition, TimestampOffset
+from .names import Mark
 from .recent import RecentBatches
 from .rolling import RollLimits, roll_limits
+from .segment_files import SegmentFiles
 from .stops import ReaderStops, Stop
 from .txn_index import TransactionIndex
 
@@ -49,7 +50,6 @@ SMALL_APPEND_BYTES = 64 * 1024
 """Larger appends take so long that a new length is no matter."""
 LEAST_AHEAD_BYTES, MOST_AHEAD_BYTES = 16 * 1024, 1024 * 1024
 """How much longer a file is made: as much again as there is, within these bounds."""
-FILES_OF_A_SEGMENT = (Kind.OFFSET_INDEX, Kind.TIME_INDEX, Kind.TXN_INDEX, Kind.LOG)  # the log last
 
 
 class Segment:
@@ -65,18 +65,15 @@ class Segment:
         "_largest",
         "_length",
         "_limits",
-        "_mark",
         "_stops",
-        "_txn_index",
         "base_offset",
         "created_ms",
-        "deleted",
         "end",
+        "files",
         "index_lies",
         "log",
         "offset_index",
         "recent",
-        "replaced_as",
         "time_index",
         "unsynced",
     )
@@ -97,16 +94,13 @@ class Segment:
         self.end: tuple[int, int] = (base_offset, size_bytes)
         self.created_ms = created_ms
         self.unsynced = False
-        self.deleted = False
         self.index_lies = False
-        self._mark = mark
-        self.replaced_as = 0  # the number in its files' names once compaction has replaced it
-        self.log = files.open(self.path(Kind.LOG, mark))
-        self.offset_index = OffsetIndex(files.open(self.path(Kind.OFFSET_INDEX, mark)), base_offset)
-        self.time_index = TimeIndex(files.open(self.path(Kind.TIME_INDEX, mark)), base_offset)
+        self.files = SegmentFiles(files, directory, base_offset, mark)
+        self.log = self.files.log
+        self.offset_index = self.files.offset_index
+        self.time_index = self.files.time_index
         self.recent: RecentBatches | None = None  # made with the first append: most logs are idle
         self._stops: ReaderStops[Stop] | None = None  # made when a reader that is behind is led on
-        self._txn_index: TransactionIndex | None = None  # made when it is asked for: most logs have no transactions
         self._bytes_since_index = 0
         self._first_timestamp: int | None = None
         self._limits: RollLimits | None = None  # forgotten with whatever it was taken from
@@ -115,11 +109,6 @@ class Segment:
 
     def __repr__(self) -> str:
         return f"<Segment {self.log.path} to {self.next_offset}, {self.size_bytes} bytes>"
-
-    def path(self, kind: Kind, mark: Mark = Mark.LIVE) -> str:
-        if mark is Mark.REPLACED:
-            return os.path.join(self._directory, replaced_name(self.base_offset, kind, self.replaced_as))
-        return os.path.join(self._directory, file_name(self.base_offset, kind, mark))
 
     @property
     def next_offset(self) -> int:
@@ -132,13 +121,7 @@ class Segment:
     @property
     def txn_index(self) -> TransactionIndex:
         """The aborted transactions whose markers are here."""
-        if self._txn_index is None:
-            self._txn_index = TransactionIndex(
-                self._files.open(self.path(Kind.TXN_INDEX, self._mark)), self.base_offset
-            )
-            if self.deleted:
-                self._txn_index.close()
-        return self._txn_index
+        return self.files.txn_index
 
     @property
     def has_aborted(self) -> bool:
@@ -298,24 +281,6 @@ class Segment:
             return False
         return True
 
-    def try_write_txn_index(self) -> None:
-        """As `try_write_indexes`; but no flush is done before what waits is written (see `replay`)."""
-        try:
-            self.write_txn_index()
-        except OSError as error:
-            if not is_disk_full(error):
-                raise
-
-    def write_txn_index(self) -> None:
-        """Put the aborted transactions that wait for room into their file. OSError leaves them waiting."""
-        if self._txn_index is not None:
-            self._txn_index.write()
-
-    def sync_txn_index(self) -> None:
-        """Have the written ones on the disk (any thread, as `sync_with_indexes`). OSError: they are not."""
-        if self._txn_index is not None:
-            self._txn_index.sync()
-
     def complete_indexes(self) -> None:
         """Note the largest timestamp last, and have both files: one that is absent would be built again. OSError."""
         largest = self.largest_timestamp
@@ -353,8 +318,7 @@ class Segment:
 
     @property
     def indexes_unsynced(self) -> bool:
-        txn_index = self._txn_index
-        return self.offset_index.unsynced or self.time_index.unsynced or (txn_index is not None and txn_index.unsynced)
+        return self.offset_index.unsynced or self.time_index.unsynced or self.files.txn_index_unsynced
 
     def rewind(self, position: int) -> None:
         """Forget what is known from the batch at `position` on, which begins the file or is named by an index entry.
@@ -505,58 +469,3 @@ class Segment:
             self._first_timestamp = None
         if self.load_tail() is None:
             self.index_lies = True
-
-    def mark_deleted(self) -> None:
-        """Rename all files so that the next opening does not take them for the log's. Readers go on."""
-        self._put_away(Mark.DELETED)
-
-    def mark_replaced(self, number: int) -> None:
-        """As `mark_deleted`, for a segment whose base offset another one takes over. `number` is new in this log."""
-        self.replaced_as = number
-        self._put_away(Mark.REPLACED)
-
-    def _put_away(self, mark: Mark) -> None:
-        self.deleted = True
-        self._close_indexes()
-        for kind in FILES_OF_A_SEGMENT:
-            path, doomed = self.path(kind), self.path(kind, mark)
-            if not self._files.exists(path):
-                continue
-            if kind is Kind.LOG:
-                self.log.rename(doomed)
-            else:
-                self._files.rename(path, doomed)
-
-    def rename(self, mark: Mark) -> None:
-        """Give all files the names with that mark; readers go on."""
-        self.offset_index.file.rename(self.path(Kind.OFFSET_INDEX, mark))
-        self.time_index.file.rename(self.path(Kind.TIME_INDEX, mark))
-        if self._files.exists(self.path(Kind.TXN_INDEX, self._mark)):
-            self.txn_index.file.rename(self.path(Kind.TXN_INDEX, mark))
-        self.log.rename(self.path(Kind.LOG, mark))
-        self._mark = mark
-
-    def remove(self, mark: Mark) -> None:
-        """Close and remove all files, under the names they have now."""
-        self.deleted = True
-        self.close()
-        for kind in FILES_OF_A_SEGMENT:
-            self._files.remove(self.path(kind, mark))
-
-    def remove_put_away(self) -> None:
-        """Close and remove the files of a segment that was marked deleted or replaced. What took its name stays."""
-        if self.replaced_as:
-            self.remove(Mark.REPLACED)
-            return
-        self.remove(Mark.DELETED)
-        self.remove(Mark.LIVE)  # where the renaming failed
-
-    def close(self) -> None:
-        self.log.close()
-        self._close_indexes()
-
-    def _close_indexes(self) -> None:
-        self.offset_index.close()
-        self.time_index.close()
-        if self._txn_index is not None:
-            self._txn_index.close()

@@ -124,7 +124,7 @@ def _truncate(log: Log, parts: LogParts, offset: int) -> None:
     gone = parts.segments.drop_behind(offset)
     parts.durability.gone(gone)
     for segment in gone:
-        segment.remove(Mark.LIVE)
+        segment.files.remove(Mark.LIVE)
     active = parts.segments.active
     active.truncate(offset)
     active.unsynced = True

@@ -248,7 +248,7 @@ def drop_segments(files: Files, segments: list[Segment], first_slot: int, report
     while len(segments) > first_slot:
         segment = segments.pop()
         report.dropped_segments.append(segment.base_offset)
-        segment.remove(Mark.LIVE)
+        segment.files.remove(Mark.LIVE)
     files.sync_directory(directory)
 
 

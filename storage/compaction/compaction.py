@@ -31,7 +31,8 @@ from ..batches import Fault, ReadAt, iter_proven
 from ..config import LogConfig
 from ..files import Files
 from ..names import Mark
-from ..segment import FILES_OF_A_SEGMENT, Segment
+from ..segment import Segment
+from ..segment_files import FILES_OF_A_SEGMENT
 from ..txn_index import AbortedTransaction, TransactionIndex
 from .choice import Cleanable
 from .groups import SegmentSizes, group_sizes
@@ -182,14 +183,14 @@ class Compaction:
             new.end = (group[-1].next_offset, new.size_bytes)
             new.complete_indexes()
             new.sync_with_indexes()
-            new.sync_txn_index()
+            new.files.sync_txn_index()
             last_written_ms = self.files.modified_ms(group[-1].log.path, group[-1].created_ms)
             self.files.set_modified_ms(new.log.path, last_written_ms)
             # With all of them on the disk as .cleaned, a crash amid the renaming leaves one that calls the others off.
             self.files.sync_directory(self.directory)
             self.pace.rest()
         except Exception:
-            new.remove(Mark.CLEANED)
+            new.files.remove(Mark.CLEANED)
             raise
         write_names(self.files, self.directory, new)
         return Replacement(self.files, self.directory, group, new, next_kept)
@@ -203,7 +204,7 @@ class Compaction:
             mark=Mark.CLEANED,
         )
         for kind in FILES_OF_A_SEGMENT:
-            self.files.remove(new.path(kind, Mark.CLEANED))  # of an earlier attempt that could not even tidy up
+            self.files.remove(new.files.path(kind, Mark.CLEANED))  # of an earlier attempt that could not even tidy up
         new.create()
         return new
 
@@ -223,7 +224,7 @@ class Compaction:
         self._write(new, written, headers)
         for aborted in self._survival.take_kept_aborts():
             new.txn_index.append(aborted)
-        new.write_txn_index()
+        new.files.write_txn_index()
         return new.next_offset
 
     def _write(self, new: Segment, batches: bytearray, headers: list[BatchHeader]) -> None:

@@ -44,14 +44,14 @@ class Replacement:
         """Put the old files away and the new names right, durably (any thread). HalfReplaced."""
         try:
             self._put_old_away()
-            self.new.rename(Mark.LIVE)
+            self.new.files.rename(Mark.LIVE)
             self.files.sync_directory(self.directory)
         except OSError as error:
             raise HalfReplaced(*error.args) from error
 
     def _put_old_away(self) -> None:
         for segment in self.old:
-            segment.mark_replaced(self.number)
+            segment.files.mark_replaced(self.number)
             if segment.base_offset >= self.next_kept_offset:
                 self.files.sync_directory(self.directory)
         for path in self.snapshots:
@@ -62,7 +62,7 @@ class Replacement:
 def write_names(files: Files, directory: str, new: Segment) -> None:
     """Rename the files of a durable `.cleaned` segment to `.swap`, durably. OSError: they are gone; HalfReplaced."""
     try:
-        new.rename(Mark.SWAP)
+        new.files.rename(Mark.SWAP)
         files.sync_directory(directory)
     except OSError:
         _undo(files, directory, new)
@@ -72,8 +72,8 @@ def write_names(files: Files, directory: str, new: Segment) -> None:
 def _undo(files: Files, directory: str, new: Segment) -> None:
     """A `.swap` file that stayed would one day replace what has long become something else."""
     try:
-        new.remove(Mark.SWAP)
-        new.remove(Mark.CLEANED)
+        new.files.remove(Mark.SWAP)
+        new.files.remove(Mark.CLEANED)
         files.sync_directory(directory)
     except OSError as error:
         raise HalfReplaced(*error.args) from error

@@ -54,7 +54,7 @@ def test_every_offset_is_found_in_its_batch(counts: list[int], recent: bool, clo
     if closed:
         segment.complete_indexes()
         end = segment.end
-        segment.close()
+        segment.files.close()
         segment = new_segment(files)
         segment.end = (BASE, end[1])
         assert segment.load_tail() == end[1]
@@ -117,7 +117,7 @@ def test_deleting_renames_every_file_and_removing_leaves_none(files: PowerCutFil
     fill(segment, [1] * 5)
     segment.complete_indexes()
     before = set(files.list_files("/data"))
-    segment.mark_deleted()
+    segment.files.mark_deleted()
     assert set(files.list_files("/data")) == {name + ".deleted" for name in before}
-    segment.remove(Mark.DELETED)
+    segment.files.remove(Mark.DELETED)
     assert files.list_files("/data") == []
