@@ -5,6 +5,7 @@
     python -m bench --scenario one-record --runs 9     one scenario, more alternations
     python -m bench --bootstrap HOST:9092              another broker beside Ottla (or --without-kafka)
     python -m bench --budget-minutes 30 --keep         all of it in about so long, kept in bench/README.md and bench/plots
+    python -m bench --from-json A.json B.json --keep   measures nothing: two runs as one, what B has in place of A's
 
 A busy machine is refused, because its figures would be noise; `--anyway` measures all the same and says so in the result.
 """
@@ -12,10 +13,12 @@ A busy machine is refused, because its figures would be noise; `--anyway` measur
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -24,13 +27,13 @@ from .core import brokers as kinds
 from .core.alternation import measure_all, warm
 from .core.brokers import Broker
 from .core.machine import Machine, why_busy
-from .core.model import Plan
+from .core.model import Plan, Scenario
 from .core.plots import can_plot, plot
-from .core.report import Report, keep_in, read
+from .core.report import CannotRead, Report, keep_in, read_all
 from .core.table import table
 
 HERE = Path(__file__).parent
-BUSY = 3
+BUSY, CANNOT_READ, STOPPED = 3, 4, 130
 QUICK_SECONDS, SECONDS = 0.4, 2.0
 RUNS = 5
 JVM_WARM_UP_S = 6.0
@@ -39,9 +42,8 @@ JVM_WARM_UP_S = 6.0
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     asked = parser.parse_args(arguments)
-    if asked.from_json is not None:
-        _tell(read(asked.from_json), asked)
-        return 0
+    if asked.from_json:
+        return _tell_of(asked)
     try:
         scenarios = chosen(asked.scenario)
     except KeyError as unknown:
@@ -56,18 +58,50 @@ def main(arguments: Sequence[str] | None = None) -> int:
         quick=asked.quick,
         heavy=asked.heavy,
     )
+    signal.signal(signal.SIGTERM, _as_interrupt)
+    try:
+        report = _measured(scenarios, plan, asked, busy)
+    except KeyboardInterrupt:
+        kept = f"; what was measured until then is in {asked.json}" if asked.json is not None else ""
+        print(f"Stopped{kept}.", file=sys.stderr)
+        return STOPPED
+    _tell(report, asked)
+    return 0
+
+
+def _as_interrupt(*_: object) -> None:
+    """Whoever ends the bench with a signal wants brokers and data gone, too."""
+    raise KeyboardInterrupt
+
+
+def _tell_of(asked: argparse.Namespace) -> int:
+    try:
+        report = read_all(asked.from_json)
+    except CannotRead as error:
+        print(error, file=sys.stderr)
+        return CANNOT_READ
+    _tell(report, asked)
+    return 0
+
+
+def _measured(scenarios: Sequence[Scenario], plan: Plan, asked: argparse.Namespace, busy: str | None) -> Report:
+    """Brokers up, everything measured, brokers down; with `--json` each case is in the file as soon as it is measured."""
     budget_s = None if asked.budget_minutes is None else asked.budget_minutes * 60
     with tempfile.TemporaryDirectory(prefix="ottla-bench-", dir=asked.directory) as name:
         directory = Path(name)
         compared = _brokers(asked, directory)
-        machine = Machine.here(directory)
+        names = tuple(each.name for each in compared)
+        report = Report(
+            time.strftime("%Y-%m-%d"), Machine.here(directory), _versions(names), plan, names, busy, results=[]
+        )
         with kinds.running(compared):
             for broker in compared:
                 warm(broker, 0 if asked.quick else JVM_WARM_UP_S)
-            results = measure_all(scenarios, compared, plan, budget_s=budget_s, tell=_say)
-    names = tuple(each.name for each in compared)
-    _tell(Report(time.strftime("%Y-%m-%d"), machine, _versions(names), plan, names, busy, results), asked)
-    return 0
+            for result in measure_all(scenarios, compared, plan, budget_s=budget_s, tell=_say):
+                report = replace(report, results=[*report.results, result])
+                if asked.json is not None:
+                    report.write(asked.json)
+    return report
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -85,10 +119,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--anyway", action="store_true", help="measure although the machine is busy")
     parser.add_argument("--python", default=sys.executable, help="the interpreter that runs Ottla [this one]")
     parser.add_argument("--directory", type=Path, help="where the brokers' data are to be [the system's temporary one]")
-    parser.add_argument("--json", type=Path, help="write every single value to this file")
+    parser.add_argument("--json", type=Path, help="write every single value to this file, after each case")
     parser.add_argument("--plots", type=Path, help="write a PNG for each scenario into this folder (needs matplotlib)")
     parser.add_argument("--keep", action="store_true", help="put table and plots into bench/")
-    parser.add_argument("--from-json", type=Path, help="measure nothing: tell of a run that was written with --json")
+    parser.add_argument(
+        "--from-json",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help="measure nothing: tell of a run that was written with --json; of several, later ones replace what they have again",
+    )
     return parser
 
 

@@ -11,7 +11,7 @@ the time and the work that are left; what takes its own time, however short the 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from functools import partial
@@ -31,9 +31,11 @@ Opening = Callable[[], AbstractContextManager[Round]]
 
 def measure_all(
     scenarios: Sequence[Scenario], brokers: Sequence[Broker], plan: Plan, *, budget_s: float | None, tell: Tell
-) -> list[Result]:
-    """Every case of every scenario, in order. A scenario for which no time is left is told and left out."""
-    results: list[Result] = []
+) -> Iterator[Result]:
+    """Every case of every scenario, in order, each as soon as it is measured.
+
+    A scenario for which no time is left is told and left out.
+    """
     deadline = None if budget_s is None else time.monotonic() + budget_s
     for number, scenario in enumerate(scenarios):
         if deadline is not None:
@@ -43,8 +45,8 @@ def measure_all(
                 continue
             plan = replace(plan, seconds=seconds_that_fit(scenarios[number:], len(brokers), plan, left_s))
         tell(f"{scenario.NAME}: {scenario.TITLE} ({plan.seconds:.1f} s a round)")
-        results += [measure(scenario.NAME, case, brokers, plan, tell, deadline) for case in scenario.cases(plan)]
-    return results
+        for case in scenario.cases(plan):
+            yield measure(scenario.NAME, case, brokers, plan, tell, deadline)
 
 
 def warm(broker: Broker, seconds: float) -> None:

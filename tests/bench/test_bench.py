@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -45,3 +46,35 @@ def test_a_scenario_that_is_none_is_refused_with_those_there_are() -> None:
 
     assert done.returncode == 2
     assert "one-record" in done.stderr
+
+
+def test_a_file_that_is_not_there_is_named_in_one_line(tmp_path: Path) -> None:
+    done = bench("--from-json", str(tmp_path / "none.json"))
+
+    assert done.returncode == 4
+    assert done.stderr == f"{tmp_path / 'none.json'}: No such file or directory\n"
+
+
+@pytest.mark.interop
+@pytest.mark.parametrize("ended_with", [signal.SIGTERM, signal.SIGINT])
+def test_a_run_that_is_ended_keeps_what_it_measured_and_leaves_nothing_else(
+    tmp_path: Path, ended_with: signal.Signals
+) -> None:
+    file, directory = tmp_path / "run.json", tmp_path / "data"
+    directory.mkdir()
+    command = [sys.executable, "-m", "bench", *QUICK, "--directory", str(directory), "--json", str(file)]
+    command += ["--scenario", "one-record", "latency"]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
+        assert process.stderr is not None
+        seen: list[str] = []
+        for line in iter(process.stderr.readline, ""):
+            seen.append(line)
+            if line.startswith("latency:"):
+                process.send_signal(ended_with)
+                break
+        seen += process.stderr.readlines()
+
+    assert process.returncode == 130, seen
+    assert seen[-1] == f"Stopped; what was measured until then is in {file}.\n"
+    assert {each["scenario"] for each in json.loads(file.read_text())["results"]} == {"one-record"}
+    assert list(directory.iterdir()) == []
