@@ -96,8 +96,8 @@ def test_a_file_that_is_not_synced_keeps_its_descriptor_longer(tmp_path: Path) -
         file.write(b"x", 0)
         file.sync()
     files.open(str(tmp_path / "new")).write(b"x", 0)
-    assert dirty._fd >= 0  # type: ignore[attr-defined]
-    assert clean[0]._fd < 0  # type: ignore[attr-defined]
+    assert dirty.descriptor is not None  # type: ignore[attr-defined]
+    assert clean[0].descriptor is None  # type: ignore[attr-defined]
 
 
 def test_a_closed_file_never_opens_its_path_again(files: SystemFiles, tmp_path: Path) -> None:
