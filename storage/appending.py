@@ -10,7 +10,7 @@
   told of the transaction.
 - A segment ends (`roll`, `settle`) with complete indexes and the producers' snapshot, which are synced with it
   (`durability.sealed`); what a crash leaves of them is built again.
-- A full disk refuses, any other failure poisons (`durability`).
+- A full disk refuses, any other failure poisons (`durability`); an index fails behind the bytes, which does not undo them.
 
 `Log.append` and `Log.append_one` take these steps themselves, for every small request pays for each call.
 
@@ -163,9 +163,16 @@ class LogAppending:
         """One more batch is part of the log."""
         log, parts = self._log, self._parts
         interval_bytes = log.config.index_interval_bytes
-        parts.segments.active.appended(base_offset, last_offset, size_bytes, max_timestamp, interval_bytes)
+        try:
+            parts.segments.active.appended(base_offset, last_offset, size_bytes, max_timestamp, interval_bytes)
+        except OSError as error:
+            self.index_failed(error)
         parts.durability.appended_bytes += size_bytes
         log.log_end_offset = last_offset + 1
+
+    def index_failed(self, error: OSError) -> None:
+        """Of a batch that is part of the log: it stays, and nothing more comes behind it."""
+        self._parts.durability.poison(f"{error} while writing an index")
 
     # --- all of it, for a marker
 

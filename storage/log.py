@@ -293,7 +293,10 @@ class Log:
         if not position or leader_epoch > self.leader_epochs.latest_epoch:
             appending.begin(leader_epoch)
         active.unsynced = True
-        active.appended(base_offset, last_offset, size_bytes, max_timestamp, config.index_interval_bytes)
+        try:
+            active.appended(base_offset, last_offset, size_bytes, max_timestamp, config.index_interval_bytes)
+        except OSError as error:
+            appending.index_failed(error)
         parts.durability.appended_bytes += size_bytes
         self.log_end_offset = end_offset = last_offset + 1
         if plan is None:

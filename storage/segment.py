@@ -205,17 +205,20 @@ class Segment:
         self.note(last_offset, size_bytes, max_timestamp, interval_bytes)
 
     def note(self, last_offset: int, size_bytes: int, max_timestamp: int, interval_bytes: int) -> None:
-        """Take a batch that is in the file, directly behind the last one, into account."""
+        """Take a batch that is in the file, directly behind the last one, into account.
+
+        OSError: it is, all the same; but its index could not be written, and the disk was not just full.
+        """
         position = self.end[1]
         largest = self._largest or self.largest_timestamp
         if not position:
             self._first_timestamp, self._limits = max_timestamp, None
         if max_timestamp > largest.timestamp:
             self._largest = largest = TimestampOffset(max_timestamp, last_offset)
+        self.end = (last_offset + 1, position + size_bytes)
         if self._bytes_since_index > interval_bytes:
             self._add_index_entries(last_offset, position, largest)
         self._bytes_since_index += size_bytes
-        self.end = (last_offset + 1, position + size_bytes)
 
     def _add_index_entries(self, last_offset: int, position: int, largest: TimestampOffset) -> None:
         self.offset_index.append(last_offset, position)

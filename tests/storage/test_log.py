@@ -7,10 +7,12 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from ottla.protocol.batch_header import HEADER
 from ottla.protocol.errors import ErrorCode, KafkaError
 from ottla.protocol.records import BatchBuilder, crc_is_valid, iter_headers, patch_log_append_time, read_header
 from ottla.storage.batches import WouldWait
 from ottla.storage.config import LogConfig
+from ottla.storage.files import Data
 from ottla.storage.log import Appended, Log
 from ottla.storage.system_files import PORTABLE, SystemFiles
 from support.batches import batch
@@ -490,6 +492,36 @@ def test_a_failed_sync_poisons_the_log_and_reads_go_on(files: PowerCutFiles) -> 
     assert len(read_batches(log)) == 1
     with pytest.raises(KafkaError):
         log.close()
+
+
+@pytest.mark.parametrize("way", ["append", "append_one"])
+def test_an_index_that_cannot_be_written_poisons_the_log_and_undoes_no_append(
+    files: PowerCutFiles, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    log = open_log(files, LogConfig(index_interval_bytes=0))
+    write = PowerCutFile.write
+
+    def refuse_indexes(file: PowerCutFile, data: Data, position: int) -> None:
+        if file.path.endswith("index"):
+            raise OSError(errno.EIO, "a bad sector")
+        write(file, data, position)
+
+    monkeypatch.setattr(PowerCutFile, "write", refuse_indexes)
+    given = []
+    while log.poisoned is None:
+        data = batch(b"%d" % len(given))
+        if way == "append":
+            given.append(log.append(data, leader_epoch=0, now_ms=1_000))
+        else:
+            given.append(log.append_one(data, HEADER.unpack_from(data), 0, 1_000))
+        assert len(given) < 10_000
+        assert log.log_end_offset == len(given)
+        log.check()
+
+    assert "a bad sector while writing an index" in str(log.poisoned)
+    assert [each.base_offset for each in given] == list(range(len(given)))
+    assert refusal(log, batch(b"more")) is ErrorCode.KAFKA_STORAGE_ERROR
+    assert len(read_batches(log)) == len(given)
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
