@@ -82,13 +82,17 @@ def _whole_batches(segment: Segment, place: Place, request: ReadRequest) -> int:
 
 
 def slice_behind(segment: Segment, offset: int, max_bytes: int) -> FileSlice | None:
-    """For a reader at the tail who takes all there is: where it stopped is where the new batches begin."""
-    recent = segment.recent
-    if recent is None:
+    """For a reader at the tail who takes all there is, from where it stopped or from the batch on that holds its offset."""
+    recent, (next_offset, size_bytes) = segment.recent, segment.end
+    if recent is None or offset >= next_offset:
         return None
     position = recent.ends.find(offset)
-    next_offset, size_bytes = segment.end
-    if position is None or not 0 < size_bytes - position <= max_bytes:
+    if position is None:
+        place = recent.find(offset, size_bytes)
+        if place is None:
+            return None
+        position, offset, _ = place
+    if not 0 < size_bytes - position <= max_bytes:
         return None
     recent.ends.note(next_offset, size_bytes)
     return FileSlice(segment.log, position, size_bytes - position, offset)

@@ -1,8 +1,10 @@
-"""The reader at the tail: it asks for one partition, has all there is of it, and waits; most of a consumer's Fetches.
+"""The reader at the tail: it asks for one partition, has all there is of it or nearly, and waits; most of a consumer's Fetches.
 
     request --> at the end? --> wait --> all that came since, and nothing else to say? --> answer
-                   | no                     | no
-                   +------------------------+--> `fetch`, as any request
+                   | no                     ^       | no
+                   +--> a little behind? ---+       +--> `fetch`, as any request
+
+A fifth of the requests of a reader that is given a thousand records a second find one that came while they were on their way.
 
 It is served with the steps that such a request needs, and no others.  Whatever else it may have to be told (a leader of another
 epoch, a transaction that is open or was aborted, records that do not fit, a partition that is gone) is decided in `fetch`.
@@ -15,6 +17,7 @@ from typing import TYPE_CHECKING
 from ...protocol.errors import ErrorCode
 from ...protocol.fetch import TOPIC_IDS_FROM, FetchAnswer, FetchRequest, Part
 from ...protocol.fetch_form import FetchForm, RecordsForm
+from ...protocol.records import RECORD_BATCH_OVERHEAD
 from ..fetch_sessions import FINAL_EPOCH, FetchContext, SessionRefused
 from ..replies import framed
 from ..waiting import FetchWait
@@ -44,6 +47,7 @@ class TailReader(FetchWait):
 
     __slots__ = (
         "_aborted",
+        "_any_is_enough",
         "_batch",
         "_batch_end",
         "_broker",
@@ -92,6 +96,7 @@ class TailReader(FetchWait):
         self._epoch = wanted.current_leader_epoch
         self._max_bytes = min(wanted.max_bytes, request.max_bytes)
         self._kept_bytes = min(MOST_KEPT_BYTES, self._max_bytes)
+        self._any_is_enough = request.min_bytes <= RECORD_BATCH_OVERHEAD
         self._partition: Partition | None = None
         # of the request that waits:
         self._numbers: Numbers
@@ -101,11 +106,14 @@ class TailReader(FetchWait):
         self._batch_end = NOTHING_CAME
 
     def serve(self, numbers: Numbers, reply: Reply) -> bool:
-        """Let the reader wait; False where it is not at the end, or is to be told something: then nothing was done."""
+        """Answer with what is there, or let the reader wait; False where it may have to be told more: then nothing was done."""
         partition = self._partition
         if partition is None or not partition.is_led:
             partition = self._partition = self._broker.partitions.find(self._topic, self._index)
-        if partition is None or numbers[2] != partition.log.log_end_offset or not self._believes_in(partition):
+        if partition is None or not self._believes_in(partition):
+            return False
+        is_at_end = numbers[2] == partition.log.log_end_offset
+        if not is_at_end and not self._any_is_enough:
             return False
         context, request = None, self._request
         if numbers[1] != FINAL_EPOCH or request.session_id:
@@ -118,9 +126,19 @@ class TailReader(FetchWait):
                 return True
         self._numbers, self._reply, self._context = numbers, reply, context
         self._batch, self._batch_end = None, NOTHING_CAME
+        if not is_at_end:
+            self._answer_now()
+            return True
         self.begin((partition,), request.min_bytes, request.max_wait_ms)
         reply.abandoned, reply.hurry = self.cancel, self.wake
         return True
+
+    def _answer_now(self) -> None:
+        parts = self._parts()
+        if parts is None:
+            self._as_any(self._numbers, self._reply, self._context or self._context_of(self._numbers)).begin()
+        else:
+            self._reply.complete(parts)
 
     def _believes_in(self, partition: Partition) -> bool:
         """Whether it is here, under the leader epoch that the reader knows of, if it knows any."""

@@ -184,7 +184,7 @@ async def empty_the_log(partition: Partition) -> None:
     await partition.delete_before(partition.high_watermark)
 
 
-WHILE_THEY_WAIT: dict[str, Callable[[Asker, UUID, Partition], Awaitable[None] | None]] = {
+AT_THE_END: dict[str, Callable[[Asker, UUID, Partition], Awaitable[None] | None]] = {
     "one small batch": lambda ask, topic, partition: append(partition, b"next"),
     "two batches": lambda ask, topic, partition: append(partition, b"next", b"and the next"),
     "a batch too large to keep": lambda ask, topic, partition: append(partition, bytes(20_000)),
@@ -210,18 +210,21 @@ WHILE_THEY_WAIT: dict[str, Callable[[Asker, UUID, Partition], Awaitable[None] | 
 }
 
 
+@pytest.mark.parametrize("comes", ["before", "after"])
 @pytest.mark.parametrize("in_session", [False, True])
 @pytest.mark.parametrize("isolation_level", [0, 1])
-def test_a_reader_that_waits_is_told_the_same_whichever_way_it_came(
-    tmp_path: Path, isolation_level: int, in_session: bool
+def test_a_reader_at_the_end_is_told_the_same_whichever_way_it_came(
+    tmp_path: Path, isolation_level: int, in_session: bool, comes: str
 ) -> None:
+    """It comes before something happens, and waits, or just after it."""
+
     async def test_one(ask: Asker, what: str) -> None:
-        made = await ask.create(f"topic-{list(WHILE_THEY_WAIT).index(what)}")
+        made = await ask.create(f"topic-{list(AT_THE_END).index(what)}")
         topic, partition = made.topic_id, ask.broker.partitions.find(made.topic_id, 0)
         assert partition is not None
         append(partition, b"1", b"2")
         how = {
-            "max_wait_ms": 60_000 if what != "nothing" else 40,
+            "max_wait_ms": 40 if what == "nothing" or (what, comes) == ("all records are deleted", "after") else 60_000,
             "isolation_level": isolation_level,
             "leader_epoch": 0,
         }
@@ -233,13 +236,20 @@ def test_a_reader_that_waits_is_told_the_same_whichever_way_it_came(
             if in_session:  # a lane is for a session's second request and the later ones
                 await reader.asks((topic, 0, 1), **how, session_id=sessions[name], session_epoch=1)
         readers["new"].connection.lanes = ()
-        for name, reader in readers.items():
-            session = {"session_id": sessions[name], "session_epoch": 2 if in_session else -1}
-            reader.send((topic, 0, 2), **how, **session)
-            assert reader.transport.take() == b"", "there is nothing yet"
-        happened = WHILE_THEY_WAIT[what](ask, topic, partition)
+
+        def send() -> None:
+            for name, reader in readers.items():
+                session = {"session_id": sessions[name], "session_epoch": 2 if in_session else -1}
+                reader.send((topic, 0, 2), **how, **session)
+
+        if comes == "before":
+            send()
+            assert all(reader.transport.take() == b"" for reader in readers.values()), "there is nothing yet"
+        happened = AT_THE_END[what](ask, topic, partition)
         if isinstance(happened, Awaitable):
             await happened
+        if comes == "after":
+            send()
         if isolation_level and what == "a transaction begins":
             ended(partition, ControlType.COMMIT)  # or they would wait for the end of their time
         answers = {name: bytearray(await reader.answer()) for name, reader in readers.items()}
@@ -249,7 +259,7 @@ def test_a_reader_that_waits_is_told_the_same_whichever_way_it_came(
         assert not partition.waits
 
     async def test(ask: Asker, topic: UUID, partition: Partition) -> None:
-        for what in WHILE_THEY_WAIT:
+        for what in AT_THE_END:
             await test_one(ask, what)
 
     fetched(tmp_path, test)
