@@ -151,7 +151,8 @@ class Flusher:
         line.scheduled = False
         flush = line.log.begin_flush()
         if flush is None:
-            self._tell(line, line.log.log_end_offset, line.log.poisoned)
+            poisoned = line.log.poisoned
+            self._tell(line, line.log.log_end_offset, None if poisoned is None else poisoned.again())
             return
         line.running = True
         self._under_way += 1

@@ -63,6 +63,9 @@ class JournalFailed(KafkaError):
     def __init__(self, why: str) -> None:
         super().__init__(ErrorCode.KAFKA_STORAGE_ERROR, why)
 
+    def again(self) -> JournalFailed:
+        return JournalFailed(self.message)
+
 
 class Journal(Generic[R]):
     """Owns a log, its snapshots, and the right to change one machine. Opened in any thread, then owned by the
@@ -186,7 +189,7 @@ class Journal(Generic[R]):
     def _write(self, records: Sequence[R]) -> asyncio.Future[None]:
         """Append now; the future is done when the records are durable and applied."""
         if self._failed is not None:
-            raise self._failed
+            raise self._failed.again()
         now_ms = self._clock.now_ms()
         builder = BatchBuilder()
         for record in records:
@@ -213,7 +216,7 @@ class Journal(Generic[R]):
         if self._failed is None:
             self._apply(records)
         if self._failed is not None:
-            applied.set_exception(self._failed)
+            applied.set_exception(self._failed.again())
             return False
         applied.set_result(None)
         return True

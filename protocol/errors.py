@@ -207,6 +207,12 @@ class KafkaError(Exception):
     def __str__(self) -> str:
         return f"{self.code.name}: {self.message}" if self.message else self.code.name
 
+    def again(self) -> KafkaError:
+        """The same refusal, to raise in place of this one where it is kept: one exception raised many times keeps every frame,
+        and all that lay in them.
+        """
+        return KafkaError(self.code, self.message)
+
 
 class MalformedMessage(ValueError):
     """The peer sent bytes that are not a message of the protocol; its connection ends."""

@@ -163,13 +163,15 @@ class Durability:
     def check_writable(self) -> None:
         """Raise the log's KafkaError if it is poisoned."""
         if self.poisoned is not None:
-            raise self.poisoned
+            raise self.poisoned.again()
 
     def refusal(self, error: OSError, *, poisons: bool = False) -> KafkaError:
         """What to raise for `error`. It poisons the log if so said and the disk was not just full."""
         if poisons and not is_disk_full(error):
             self.poison(str(error))
-        return self.poisoned or KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"{self._directory}: {error}")
+        if self.poisoned is not None:
+            return self.poisoned.again()
+        return KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"{self._directory}: {error}")
 
     def poison(self, reason: str) -> None:
         """Take no more writes."""

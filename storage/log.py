@@ -268,7 +268,7 @@ class Log:
         """
         parts, appending = self._parts, self._appending
         if parts.durability.poisoned is not None:
-            raise parts.durability.poisoned
+            raise parts.durability.poisoned.again()
         base_offset = self.log_end_offset
         plan: Plan | None = None
         if header[PRODUCER_ID] >= 0:

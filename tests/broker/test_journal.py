@@ -204,7 +204,9 @@ def test_a_failed_sync_poisons_the_journal_and_applies_nothing_more() -> None:
         with pytest.raises(JournalFailed):
             await journal.decide(lambda: (["d"], None))
         assert words_of(journal) == ["a"]
-        assert journal.failed is failed.value
+        assert str(journal.failed) == str(failed.value)
+        assert journal.failed is not None
+        assert journal.failed.__traceback__ is None, "it keeps nothing of those it refused"
         with pytest.raises(KafkaError):
             await journal.close()
         await flusher.close()

@@ -21,5 +21,12 @@ def test_a_refusal_reads_with_its_code_and_reason():
     assert str(KafkaError(ErrorCode.NOT_CONTROLLER)) == "NOT_CONTROLLER"
 
 
+def test_a_refusal_is_given_again_as_another_that_says_the_same():
+    error = KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, "a bad sector")
+    again = error.again()
+    assert again is not error
+    assert (again.code, str(again)) == (error.code, str(error))
+
+
 def test_a_malformed_message_is_no_refusal():
     assert not issubclass(MalformedMessage, KafkaError)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 from pathlib import Path
 from random import Random
+from weakref import ref
 
 import pytest
 from ottla.protocol.batch_header import HEADER
@@ -492,6 +494,32 @@ def test_a_failed_sync_poisons_the_log_and_reads_go_on(files: PowerCutFiles) -> 
     assert len(read_batches(log)) == 1
     with pytest.raises(KafkaError):
         log.close()
+
+
+@pytest.mark.parametrize("way", ["append", "append_one"])
+def test_a_poisoned_log_keeps_nothing_of_the_appends_that_it_refuses(files: PowerCutFiles, way: str) -> None:
+    class Batch(bytearray):
+        """May be referred to weakly."""
+
+    log = open_log(files)
+    append(log, b"a")
+    files.fail_next_sync(Random(1))
+    with pytest.raises(KafkaError):
+        log.flush()
+
+    refused = []
+    for _ in range(3):
+        data = Batch(batch(b"b"))
+        refused.append(ref(data))
+        with contextlib.suppress(KafkaError):
+            if way == "append":
+                log.append(data, leader_epoch=0, now_ms=1_000)
+            else:
+                log.append_one(data, HEADER.unpack_from(data), 0, 1_000)
+    del data
+
+    assert [each() for each in refused] == [None, None, None]
+    assert log.log_end_offset == 1
 
 
 @pytest.mark.parametrize("way", ["append", "append_one"])

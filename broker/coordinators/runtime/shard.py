@@ -142,7 +142,7 @@ class Shard(Generic[R, M]):
 
     def _check(self) -> None:
         if self._refusal is not None:
-            raise self._refusal
+            raise self._refusal.again()
 
     def close(self, refusal: KafkaError) -> None:
         """Take no more: `refusal` is what everybody is told from now on."""
