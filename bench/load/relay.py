@@ -6,13 +6,14 @@
            -- everything else --> a broker behind it, over a connection for each client's, and its answers back
 
 It is the least that one process in Python can do for a client that speaks Kafka's protocol: an event loop (uvloop where it
-is), a request received into a buffer and compared with the one before (`ProduceForm`, `FetchForm`), a base offset, one
-`pwrite`, an answer; for a reader that waits a second answer around the same bytes, for one that is behind whole batches from
-the files, of each partition with one `pread`, sent with one write (`readers`).  It checks no records and knows of one topic
-at a time: partitions are told apart by their number alone, and begin anew when a topic is deleted.  A Fetch that may not wait
-goes to the broker behind, which has no records.  `synced` has a thread for each partition call fdatasync before a producer is
-answered; readers are told at once.  Answers do not keep the order of their requests, for librdkafka goes by correlation ids,
-and of one connection's Fetches one is under way at a time, as librdkafka has it.
+is), a request received into a buffer and compared with the one before (`ProduceForm`, `FetchForm`), the batch's checksum,
+without which nobody may acknowledge it, a base offset, one `pwrite`, an answer; for a reader that waits a second answer
+around the same bytes, for one that is behind whole batches from the files, of each partition with one `pread`, sent with one
+write (`readers`).  It looks at no records and knows of one topic at a time: partitions are told apart by their number alone,
+and begin anew when a topic is deleted.  A Fetch that may not wait goes to the broker behind, which has no records.  `synced`
+has a thread for each partition call fdatasync before a producer is answered; readers are told at once.  Answers do not keep
+the order of their requests, for librdkafka goes by correlation ids, and of one connection's Fetches one is under way at a
+time, as librdkafka has it.
 
 It prints its port, reads the address of the broker behind, whose `advertised.listeners` names that port, from one line of its
 standard input, and ends when that does.
@@ -30,6 +31,8 @@ from typing import cast
 from ottla.broker.replies import framed
 from ottla.protocol import fetch, produce
 from ottla.protocol.apis import ApiKey
+from ottla.protocol.batch_header import ATTRIBUTES_POSITION, CRC_POSITION
+from ottla.protocol.checksum import crc32c
 from ottla.protocol.frames import SIZE_BYTES, encode_frame
 from ottla.protocol.messages import (
     Message,
@@ -103,8 +106,11 @@ class Client(asyncio.BufferedProtocol):
             place = form.records_in(frame)
             assert place is not None
         correlation_id, index, start, end = place
+        batch = frame[start:end]
+        checksum = int.from_bytes(batch[CRC_POSITION:ATTRIBUTES_POSITION], "big")
+        assert crc32c(batch[ATTRIBUTES_POSITION:]) == checksum, "the load sends whole batches"
         log = self._logs.of(index)
-        base_offset = log.append(frame[start:end])
+        base_offset = log.append(batch)
         log.then(partial(self.transport.write, form.answer(correlation_id, index, base_offset, -1, 0)))
 
     def _read(self, frame: memoryview) -> bool:
