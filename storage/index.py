@@ -90,7 +90,8 @@ class SortedEntries(Generic[Entry]):
 
     @property
     def entry_count(self) -> int:
-        self._load()
+        if self._written_count < 0:
+            self._load()
         return self._written_count + len(self._waiting) // self.layout.size
 
     @property

@@ -126,7 +126,7 @@ class Segment:
     @property
     def has_aborted(self) -> bool:
         """Whether there are any; the file of a segment that was just opened is looked at."""
-        return self.txn_index.entry_count > 0
+        return self.files.txn_index.entry_count > 0
 
     @property
     def largest_timestamp(self) -> TimestampOffset:

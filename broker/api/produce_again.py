@@ -100,6 +100,9 @@ class ProduceLane:
         response, appended = self._append(partition, frame, place)
         if response is None:
             return False
+        purgatory = self._broker.purgatory
+        if purgatory.is_alone and purgatory.due:
+            purgatory.release()  # a reader need not wait until the sync is asked for
         if appended is not None and partition.needs_sync(appended, acks=self._acks):
             reply.let_next_begin()
             done = partial(self._synced, reply, response, place[0], place[1])
