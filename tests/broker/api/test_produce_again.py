@@ -8,10 +8,14 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from ottla.broker.flusher import Done
+from ottla.broker.partition import Partition
+from ottla.broker.waiting import FetchWait
 from ottla.protocol.apis import ApiKey
 from ottla.protocol.errors import ErrorCode
 from ottla.protocol.messages import Message
 from ottla.protocol.records import BatchBuilder, Codec
+from ottla.storage.log import Appended
 from support.asking import Asker, with_broker
 from support.batches import batch
 from support.socketless import SocketlessClient
@@ -104,6 +108,39 @@ def test_what_is_refused_or_known_is_told_as_it_is_to_a_new_connection(
         assert (await returning.asks(topic, numbered(3), acks=acks)).error_code == 0
 
     produced(tmp_path, test, max_message_bytes="1000")
+
+
+def test_a_reader_that_waits_is_told_before_the_sync_of_a_lone_request_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    happened: list[str] = []
+    when_synced = Partition.when_synced
+
+    def noted(partition: Partition, appended: Appended, done: Done, *, deadline: float) -> None:
+        happened.append("the sync is asked for")
+        when_synced(partition, appended, done, deadline=deadline)
+
+    class Reader(FetchWait):
+        def _fire(self) -> None:
+            happened.append("the reader is told")
+
+        def fail(self) -> None:
+            raise AssertionError("it is told")
+
+    async def test(ask: Asker, topic: UUID) -> None:
+        producer = Producer(ask)
+        await producer.asks(topic, batch(b"a"), acks=-1)
+        partition = ask.broker.partitions.find("t", 0)
+        assert partition is not None
+        Reader(ask.broker.purgatory, committed=True).begin((partition,), 1, 60_000)
+        monkeypatch.setattr(Partition, "when_synced", noted)
+
+        answer = await producer.asks(topic, batch(b"b"), acks=-1)
+
+        assert told(answer) == (0, 1, 0, None)
+        assert happened == ["the reader is told", "the sync is asked for"]
+
+    produced(tmp_path, test)
 
 
 def test_compressed_records_and_the_logs_own_time_take_the_same_way(tmp_path: Path) -> None:
