@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import base64
 import subprocess
+import tempfile
 import threading
 from pathlib import Path
 from types import TracebackType
 
-from support.apache_kafka import java_command
+from support.apache_kafka import JVM_FLAGS, java_command
 
 RUNNER = Path(__file__).parent / "apache-kafka" / "ToolRunner.java"
 
@@ -26,11 +27,16 @@ class JavaTools:
     def __init__(self, *, timeout_s: float = 100) -> None:
         self._timeout_s = timeout_s
         self._process: subprocess.Popen[bytes]
+        self._folder = tempfile.TemporaryDirectory(prefix="java-tools-")
 
     def __enter__(self) -> JavaTools:
+        flags = (*JVM_FLAGS, f"-Djava.io.tmpdir={self._folder.name}")  # what a kill leaves goes with the folder
         # Java compiles and runs a file of one class by itself.
         self._process = subprocess.Popen(
-            java_command(str(RUNNER)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            java_command(str(RUNNER), jvm_flags=flags),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
         )
         return self
 
@@ -39,6 +45,7 @@ class JavaTools:
     ) -> None:
         self._process.kill()
         self._process.communicate()
+        self._folder.cleanup()
 
     def say(self, tool: str, bootstrap: str, *arguments: str, check: bool = True) -> str:
         """What a tool prints about the broker at `bootstrap`, its errors last."""

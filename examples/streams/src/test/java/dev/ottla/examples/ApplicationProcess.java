@@ -12,7 +12,8 @@ final class ApplicationProcess implements AutoCloseable {
     ApplicationProcess(String bootstrapServers, Path folder) throws IOException {
         Path java = Path.of(System.getProperty("java.home"), "bin", "java");
         String[] command = {
-            java.toString(), "-cp", System.getProperty("java.class.path"), ShopApplication.class.getName(),
+            java.toString(), "-Djava.io.tmpdir=" + folder, // what a kill leaves goes with the folder
+            "-cp", System.getProperty("java.class.path"), ShopApplication.class.getName(),
             bootstrapServers, folder.resolve("state").toString()
         };
         process = new ProcessBuilder(command)
