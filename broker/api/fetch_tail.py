@@ -127,18 +127,13 @@ class TailReader(FetchWait):
         self._numbers, self._reply, self._context = numbers, reply, context
         self._batch, self._batch_end = None, NOTHING_CAME
         if not is_at_end:
-            self._answer_now()
+            unanswered = self._answer()
+            if unanswered is not None:
+                unanswered.begin()
             return True
         self.begin((partition,), request.min_bytes, request.max_wait_ms)
         reply.abandoned, reply.hurry = self.cancel, self.wake
         return True
-
-    def _answer_now(self) -> None:
-        parts = self._parts()
-        if parts is None:
-            self._as_any(self._numbers, self._reply, self._context or self._context_of(self._numbers)).begin()
-        else:
-            self._reply.complete(parts)
 
     def _believes_in(self, partition: Partition) -> bool:
         """Whether it is here, under the leader epoch that the reader knows of, if it knows any."""
@@ -165,12 +160,17 @@ class TailReader(FetchWait):
 
     def _fire(self) -> None:
         """Answer with what has come, or as `fetch` does."""
+        unanswered = self._answer()
+        if unanswered is not None:
+            unanswered.look_again()
+
+    def _answer(self) -> fetch.Fetch | None:
+        """Answer with what there is; where more is to be told, the request as `fetch` serves any, which answers it."""
         parts = self._parts()
         if parts is None:
-            context = self._context or self._context_of(self._numbers)
-            self._as_any(self._numbers, self._reply, context).look_again()
-        else:
-            self._reply.complete(parts)
+            return self._as_any(self._numbers, self._reply, self._context or self._context_of(self._numbers))
+        self._reply.complete(parts)
+        return None
 
     def fail(self) -> None:
         self._reply.close(FAILED)
