@@ -57,6 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         seconds=asked.seconds or (QUICK_SECONDS if asked.quick else SECONDS),
         quick=asked.quick,
         heavy=asked.heavy,
+        budget_minutes=asked.budget_minutes,
     )
     signal.signal(signal.SIGTERM, _as_interrupt)
     try:
@@ -86,7 +87,6 @@ def _tell_of(asked: argparse.Namespace) -> int:
 
 def _measured(scenarios: Sequence[Scenario], plan: Plan, asked: argparse.Namespace, busy: str | None) -> Report:
     """Brokers up, everything measured, brokers down; with `--json` each case is in the file as soon as it is measured."""
-    budget_s = None if asked.budget_minutes is None else asked.budget_minutes * 60
     with tempfile.TemporaryDirectory(prefix="ottla-bench-", dir=asked.directory) as name:
         directory = Path(name)
         compared = _brokers(asked, directory)
@@ -97,7 +97,7 @@ def _measured(scenarios: Sequence[Scenario], plan: Plan, asked: argparse.Namespa
         with kinds.running(compared):
             for broker in compared:
                 warm(broker, 0 if asked.quick else JVM_WARM_UP_S)
-            for result in measure_all(scenarios, compared, plan, budget_s=budget_s, tell=_say):
+            for result in measure_all(scenarios, compared, plan, tell=_say):
                 report = replace(report, results=[*report.results, result])
                 if asked.json is not None:
                     report.write(asked.json)

@@ -30,13 +30,13 @@ Opening = Callable[[], AbstractContextManager[Round]]
 
 
 def measure_all(
-    scenarios: Sequence[Scenario], brokers: Sequence[Broker], plan: Plan, *, budget_s: float | None, tell: Tell
+    scenarios: Sequence[Scenario], brokers: Sequence[Broker], plan: Plan, *, tell: Tell
 ) -> Iterator[Result]:
     """Every case of every scenario, in order, each as soon as it is measured.
 
     A scenario for which no time is left is told and left out.
     """
-    deadline = None if budget_s is None else time.monotonic() + budget_s
+    deadline = None if plan.budget_minutes is None else time.monotonic() + plan.budget_minutes * 60
     for number, scenario in enumerate(scenarios):
         if deadline is not None:
             left_s = deadline - time.monotonic()

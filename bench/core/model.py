@@ -61,12 +61,16 @@ class NotMeasured(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How long and how often: `seconds` is what one round's load takes, as far as it can be chosen."""
+    """How long and how often: `seconds` is what one round's load takes, as far as it can be chosen.
+
+    With `budget_minutes` for all of it the seconds are chosen anew for each scenario.
+    """
 
     runs: int
     seconds: float
     quick: bool = False
     heavy: bool = False
+    budget_minutes: float | None = None
 
 
 Round = Callable[[], Sample]

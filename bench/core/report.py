@@ -50,10 +50,9 @@ class Report:
         newer = {_row(each): each for each in later.results}
         kept = [newer.pop(_row(each), each) for each in self.results]
         names = ", ".join(dict.fromkeys(each.scenario for each in later.results))
-        again = (
-            *self.again,
-            f"{names}: {later.plan.runs} alternations of {later.plan.seconds:g} s in a run of their own",
-        )
+        plan = later.plan
+        of_seconds = "" if plan.budget_minutes is not None else f" of {plan.seconds:g} s"
+        again = (*self.again, f"{names}: {plan.runs} alternations{of_seconds} in a run of their own")
         return replace(self, busy=self.busy or later.busy, results=[*kept, *newer.values()], again=again)
 
     def _values(self) -> dict[str, Any]:

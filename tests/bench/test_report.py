@@ -45,6 +45,14 @@ def test_of_several_the_later_figures_stand_where_the_former_stood_and_new_ones_
     assert read(tmp_path / "both.json") == report
 
 
+def test_how_long_a_round_was_is_not_said_where_it_was_chosen_for_each_scenario(tmp_path: Path) -> None:
+    plan = Plan(runs=7, seconds=2.0, budget_minutes=5)
+
+    both = report_of(latency=1.0).followed_by(replace(report_of(latency=2.0), plan=plan))
+
+    assert "5 alternations; latency: 7 alternations in a run of their own" in both.section([])
+
+
 @pytest.mark.parametrize(
     "other",
     [
