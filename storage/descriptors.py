@@ -6,7 +6,7 @@
 
 A descriptor is an object, and is closed when the last reference to it goes. Whoever uses one holds a reference meanwhile; so
 one that is evicted, or whose file is closed, stays open under a reader or a sync in another thread, and its number cannot
-become another file's under a write. Nothing is locked or counted to use one, which was a tenth of what a lone request cost.
+become another file's under a write. Nothing is locked or counted to use one, which was 4 of the 61 µs of a lone request.
 The bound may be passed by as many as are in use that moment.
 
 Which one goes is found as a clock finds it (second chance): a use only sets `recently_used`; whoever looks for a victim takes

@@ -183,9 +183,8 @@ class _PositionedFile(_SystemFile):
 
     def write(self, data: Data, position: int) -> None:
         self.unsynced = self.recently_used = True
-        descriptor = self.descriptor or self._files.descriptors.open(
-            self, os.O_CREAT
-        )  # as `_open`: every request is here
+        # As `_open`, without the call: every small request passes here.
+        descriptor = self.descriptor or self._files.descriptors.open(self, os.O_CREAT)
         written = os.pwrite(descriptor.number, data, position)
         if written != len(data):
             _write_rest(descriptor.number, memoryview(data), written, position)

@@ -27,9 +27,10 @@ class JavaTools:
     def __init__(self, *, timeout_s: float = 100) -> None:
         self._timeout_s = timeout_s
         self._process: subprocess.Popen[bytes]
-        self._folder = tempfile.TemporaryDirectory(prefix="java-tools-")
+        self._folder: tempfile.TemporaryDirectory[str]
 
     def __enter__(self) -> JavaTools:
+        self._folder = tempfile.TemporaryDirectory(prefix="java-tools-")
         flags = (*JVM_FLAGS, f"-Djava.io.tmpdir={self._folder.name}")  # what a kill leaves goes with the folder
         # Java compiles and runs a file of one class by itself.
         self._process = subprocess.Popen(
