@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from itertools import islice
@@ -39,11 +38,13 @@ from .cluster import BootstrapServers, Cluster
 from .connection import SOFTWARE_NAME
 from .consumer.offset_requests import Committer, OffsetAndMetadata
 from .delivery import Delivery, GivenUp, RecordMetadata
-from .errors import BufferFull, ClientClosed, ClientError, ProducerFenced, RecordTooLarge, TransactionFailed
+from .errors import ClientClosed, ClientError, ProducerFenced, RecordTooLarge, TransactionFailed
 from .lane import Lane
 from .network import Network
 from .partitioner import Partitioner
 from .producer_settings import Acks, CompressionType, ProducerSettings
+from .room import Room
+from .routes import Routes
 from .routing import TopicRoute
 from .sending import Sending
 from .serializers import Serializer
@@ -141,12 +142,18 @@ class Producer(Generic[K, V]):
             self._transactions = Transactions(transactional, self._cluster, self._random)
         self._key_serializer = key_serializer
         self._value_serializer = value_serializer
-        self._partitioner = partitioner
         self._clock_ns = clock_ns
         self._batch_size = self._settings.batch_size
         self._largest_record = max_request_size - _BATCH_OVERHEAD_BYTES
-        self._routes: dict[str, TopicRoute] = {}
-        self._waiting_for_room: deque[asyncio.Future[None]] = deque()
+        self._room = Room(self._accumulator, buffer_memory=buffer_memory, max_block_ms=max_block_ms)
+        self._topics = Routes(
+            self._cluster,
+            self._accumulator,
+            partitioner=partitioner,
+            switch_after_bytes=min(self._batch_size, _STICKY_BYTES),
+            random=self._random,
+        )
+        self._routes = self._topics.by_topic
         self._owes_turn = False  # a batch was filled: let the loop send it before taking more
         self._must_pause = False  # that, or there is no room, or somebody waits for it: `send` has one thing to look at
         self._is_running = False
@@ -170,7 +177,7 @@ class Producer(Generic[K, V]):
             self._accumulator,
             random=self._random,
             transactions=self._transactions,
-            on_progress=self._wake_waiting,
+            on_progress=self._room.wake_next,
         )
         try:
             await self._cluster.start()
@@ -189,8 +196,8 @@ class Producer(Generic[K, V]):
         if not self._is_running:
             return
         self._is_running = False
-        self._routes.clear()
-        self._wake_waiting()
+        self._topics.close()
+        self._room.close()
         assert self._sending is not None, "it was started"
         try:
             await self.flush()
@@ -461,9 +468,6 @@ class Producer(Generic[K, V]):
 
     # -- waiting
 
-    def _is_full(self) -> bool:
-        return not self._accumulator.has_room
-
     async def _ready(self, topic: str) -> TopicRoute:
         """The route of a topic, once it is known and there is room."""
         if self._owes_turn:
@@ -471,13 +475,16 @@ class Producer(Generic[K, V]):
             await asyncio.sleep(0)
         while True:
             self._must_run()
-            if self._is_full() or self._waiting_for_room:
-                await self._wait_for_room()
+            if not self._room.is_free:
+                self._accumulator.hurry()  # no use in waiting for more records
+                self._pump_soon()
+                self._must_pause = True
+                await self._room.wait()
             route = self._routes.get(topic)
             if route is None and self._is_running:
-                await self._find_route(topic)
-            elif route is not None and not self._is_full():
-                self._must_pause = bool(self._waiting_for_room)
+                await self._topics.find(topic, self._settings.max_block_ms / 1000)
+            elif route is not None and self._accumulator.has_room:
+                self._must_pause = self._room.is_waited_for
                 return route
 
     def _must_run(self) -> None:
@@ -485,62 +492,8 @@ class Producer(Generic[K, V]):
             state = "not started: await start(), or use it as a context" if self._sending is None else "closed"
             raise ClientClosed(f"the producer is {state}")
 
-    async def _wait_for_room(self) -> None:
-        """Wait in line; BufferFull if it takes too long."""
-        self._accumulator.hurry()  # no use in waiting for more records
-        self._pump_soon()
-        turn: asyncio.Future[None] = self._loop.create_future()
-        self._waiting_for_room.append(turn)
-        self._must_pause = True
-        try:
-            async with asyncio.timeout(self._settings.max_block_ms / 1000):
-                await turn
-        except TimeoutError:
-            raise BufferFull(
-                f"buffer_memory ({self._settings.buffer_memory} bytes) is full, and nothing was delivered within max_block_ms"
-                f" ({self._settings.max_block_ms}): is the broker reachable, or are records sent faster than written?"
-            ) from None
-        finally:
-            if turn in self._waiting_for_room:
-                self._waiting_for_room.remove(turn)
-            self._wake_waiting()
-
-    def _wake_waiting(self) -> None:
-        """Let the first in line go on, if there is room or no hope; it wakes the next."""
-        if self._waiting_for_room and (not self._is_full() or not self._is_running):
-            turn = self._waiting_for_room.popleft()
-            if not turn.done():
-                turn.set_result(None)
-
-    # -- topics
-
-    async def _find_route(self, name: str) -> None:
-        topic = await self._cluster.topic(name, self._settings.max_block_ms / 1000)
-        if name in self._routes or not self._is_running:
-            return
-        self._routes[name] = TopicRoute(
-            topic,
-            self._accumulator,
-            partitioner=self._partitioner,
-            switch_after_bytes=min(self._batch_size, _STICKY_BYTES),
-            random=self._random,
-        )
-        self._accumulator.believe(self._cluster.metadata, self._loop.time())
-
     def _cluster_changed(self) -> None:
-        """Take over what is newly known; routes that nobody used for long are found anew when they are."""
-        now_s = self._loop.time()
-        oldest_s = now_s - self._cluster.settings.metadata_max_idle_ms / 1000
-        for name, route in list(self._routes.items()):
-            if route.used_at_s and route.used_at_s < oldest_s:
-                del self._routes[name]
-                continue
-            topic = self._cluster.known_topic(name)
-            if topic is not None:
-                route.update(topic)
-        for name in self._accumulator.topics:
-            self._cluster.known_topic(name)  # is wanted, also when the route is gone
-        self._accumulator.believe(self._cluster.metadata, now_s)
+        self._topics.cluster_changed()
         self._pump_soon()
 
     def _pump_soon(self) -> None:
