@@ -161,11 +161,17 @@ class Flusher:
     def _run(self, task: tuple[_Line, Flush]) -> None:
         """In a sync thread."""
         line, flush = task
-        error: Exception | None = None
         try:
             flush.run()
         except Exception as failed:  # noqa: BLE001 - whatever it was, the log must not be believed, and the loop must hear
-            error = failed
+            self._has_run(
+                line, flush, failed
+            )  # no name of this frame keeps it: it holds the frames, and they what was open
+        else:
+            self._has_run(line, flush, None)
+
+    def _has_run(self, line: _Line, flush: Flush, error: Exception | None) -> None:
+        """In a sync thread: let the loop hear of it."""
         # Waking the loop is a system call: one for all that end before it looks. Whoever finds `_is_told` set has put his end
         # in front of its being cleared, which is in front of the look.
         self._ran.append((line, flush, error))

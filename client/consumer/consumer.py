@@ -277,7 +277,7 @@ class Consumer(Generic[K, V]):
             async with asyncio.timeout(self._timeout_s):
                 while not state.has_position:
                     if state.failure is not None:
-                        raise state.failure
+                        raise state.failure.with_traceback(None)  # kept, and would grow with each raise
                     core.moved.clear()
                     await core.moved.wait()
                     self._running  # noqa: B018  raises when the consumer was stopped meanwhile

@@ -172,7 +172,7 @@ class ConsumerCore:
         if self._is_stopped:
             raise ClientClosed("the consumer was stopped")
         if self._group is not None and self._group.failure is not None:
-            raise self._group.failure
+            raise self._group.failure.with_traceback(None)  # kept, and would grow with each raise
         if self._subscription.pattern is not None:
             return
         for name in self._subscription.topics:

@@ -176,7 +176,7 @@ class HandingOut:
             if reading.failure is None:
                 state.finish_batch()
             elif not records:
-                raise reading.failure
+                raise reading.failure.with_traceback(None)  # kept, and would grow with each raise
         return records
 
     async def records(self) -> AsyncIterator[AnyRecord]:
@@ -262,7 +262,7 @@ class HandingOut:
         if state.needs is not Needs.USER:  # Else it stays until the user seeks.
             state.failure = None
             self._fetcher.poke()
-        raise failure
+        raise failure.with_traceback(None)
 
     def _begin_batch(self, state: PartitionState) -> bool:
         try:
@@ -311,7 +311,7 @@ class HandingOut:
     def _end_of(self, state: PartitionState, reading: Reading) -> None:
         """All records of the batch that can be made were handed out."""
         if reading.failure is not None:
-            raise reading.failure
+            raise reading.failure.with_traceback(None)
         if state.reading is reading:
             state.finish_batch()
 

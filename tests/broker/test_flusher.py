@@ -1,5 +1,7 @@
 import asyncio
+import gc
 import threading
+import weakref
 from collections.abc import Awaitable, Callable
 from random import Random
 
@@ -105,6 +107,31 @@ def test_a_failed_sync_is_told_to_all_and_poisons_the_log() -> None:
         assert [isinstance(error, OSError) for error in told] == [True, True]
         with pytest.raises(KafkaError):
             append(log, b"c")
+
+    with_a_log(test)
+
+
+def test_what_a_failed_sync_held_is_let_go_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Failed(OSError):
+        pass
+
+    failures = [Failed()]  # in no frame that it would itself hold
+    failure = weakref.ref(failures[0])
+
+    def fail(flush: Flush) -> None:
+        raise failures.pop()
+
+    async def test(flusher: Flusher, log: Log, files: PowerCutFiles) -> None:
+        monkeypatch.setattr(Flush, "run", fail)
+        append(log, b"a")
+        gc.disable()
+        try:
+            flusher.flush_soon(log)
+            await flusher.settled()
+            assert log.poisoned is not None
+            assert failure() is None, "its frames hold the descriptor"
+        finally:
+            gc.enable()
 
     with_a_log(test)
 

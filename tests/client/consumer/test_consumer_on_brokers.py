@@ -150,6 +150,22 @@ def test_a_deserializer_that_raises_says_over_which_record_and_a_seek_leads_past
     run(scenario())
 
 
+def test_what_a_record_is_refused_for_does_not_grow_however_often_it_is_asked_for(bootstrap: str, topic: str) -> None:
+    write(bootstrap, topic, ["x"], partition=0)
+
+    async def scenario() -> None:
+        async with consumer(bootstrap, topic, value_deserializer=int) as reader:
+            for ask in (reader.getone, reader.getmany):
+                frames = set[int]()
+                for _ in range(3):
+                    with pytest.raises(DeserializationError) as raised:
+                        await ask()
+                    frames.add(len(raised.traceback))
+                assert len(frames) == 1
+
+    run(scenario())
+
+
 def test_a_slow_reader_of_a_large_topic_holds_no_more_than_it_was_allowed(bootstrap: str, topic: str) -> None:
     """Twelve megabytes, a reader that lets a quarter of one be fetched ahead; a batch may pass the bound."""
     for index in range(2):
