@@ -357,6 +357,7 @@ class SimpleCoordinator:
     """Waits for all members to join, lets the first lead, hands the assignments out; forgets whom it is told to."""
 
     generation: int = 0
+    promised: set[str] = field(default_factory=set)  # ids that were given out, and nobody has joined with
     known: dict[str, bytes] = field(default_factory=dict)  # metadata by member id
     joining: dict[str, Ask] = field(default_factory=dict)
     syncing: dict[str, Ask] = field(default_factory=dict)
@@ -369,8 +370,13 @@ class SimpleCoordinator:
         if ask.key is ApiKey.JOIN_GROUP:
             if not member_id:
                 self.ids += 1
+                self.promised.add(f"m{self.ids}")
                 member.answered(ask, refusal(ErrorCode.MEMBER_ID_REQUIRED, f"m{self.ids}"), 0)
                 return
+            if member_id not in self.known and member_id not in self.promised:
+                member.answered(ask, refusal(ErrorCode.UNKNOWN_MEMBER_ID), 0)
+                return
+            self.promised.discard(member_id)
             self.rebalancing, self.assignments = True, None
             self.known[member_id] = next(each.metadata for each in ask.request.protocols if each.name == protocol)
             self.joining[member_id] = ask
@@ -390,6 +396,7 @@ class SimpleCoordinator:
     def expel(self, member: ClassicMembership, member_id: str) -> None:
         """Forget it; a request of it that waits is refused."""
         self.known.pop(member_id, None)
+        self.promised.discard(member_id)
         for waiting in (self.joining, self.syncing):
             ask = waiting.pop(member_id, None)
             if ask is not None:
@@ -433,7 +440,8 @@ class GroupMachine(RuleBasedStateMachine):
         self.assignor = assignor
         self.coordinator = SimpleCoordinator()
         self.members: list[ClassicMembership] = []
-        self.lost: set[int] = set()  # members that may own what others own, for they do not know yet
+        # who may own, or be about to, what others do, for they do not know yet: expelled under that id
+        self.lost: dict[int, str] = {}
         self.counts = dict(COUNTS)
         self.now_s = 0.0
 
@@ -447,6 +455,7 @@ class GroupMachine(RuleBasedStateMachine):
     def leave(self, data: st.DataObject) -> None:
         member = data.draw(st.sampled_from(self.members))
         self.members.remove(member)
+        self.lost.pop(id(member), None)
         goodbye = member.leave()
         if goodbye is not None:
             self.coordinator.expel(member, goodbye.member_id)
@@ -455,9 +464,10 @@ class GroupMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def be_expelled(self, data: st.DataObject) -> None:
         member = data.draw(st.sampled_from(self.members))
-        self.coordinator.expel(member, member.member_id)
-        if member.owned:
-            self.lost.add(id(member))
+        expelled_id = member.member_id
+        self.coordinator.expel(member, expelled_id)
+        if expelled_id:
+            self.lost[id(member)] = expelled_id
 
     @precondition(lambda self: self.members)
     @rule(data=st.data())
@@ -505,8 +515,6 @@ class GroupMachine(RuleBasedStateMachine):
                 self.coordinator.ask(member, step, self.assignor.name)
             case Revoke():
                 member.revoked(step)
-                if step.lost:
-                    self.lost.discard(id(member))
             case Assign():
                 member.assigned(step)
             case Lead():
@@ -521,8 +529,11 @@ class GroupMachine(RuleBasedStateMachine):
 
     @invariant()
     def what_is_owned_is_owned_once(self) -> None:
-        knowing = [each for each in getattr(self, "members", []) if id(each) not in self.lost]
-        owned = Counter(pair for each in knowing for pair in each.owned)
+        members = getattr(self, "members", [])
+        for each in members:
+            if each.member_id != self.lost.get(id(each)) and not each.owned:
+                self.lost.pop(id(each), None)  # it was told, and has let go
+        owned = Counter(pair for each in members if id(each) not in self.lost for pair in each.owned)
         assert max(owned.values(), default=0) <= 1, owned
 
     def teardown(self) -> None:
