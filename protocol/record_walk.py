@@ -96,13 +96,14 @@ def _run(data: bytes | memoryview, position: int, stride: int, head: int, limit:
         return 0, -2
     for at in range(head):
         column = bytes(data[position + at : position + length * stride : stride])
-        length = len(column) - len(column.lstrip(bytes((data[position - stride + at],))))
-        if length < RUN_AT_LEAST:
-            return 0, -2
+        same = bytes((data[position - stride + at],))
+        if column != same * length:  # which is asked of all at once; to strip them looks at each
+            length -= len(column.lstrip(same))
+            if length < RUN_AT_LEAST:
+                return 0, -2
     first = bytes(data[position + head + 1 : position + length * stride : stride])
     if first.isascii():
-        even = first.translate(None, _ODD)
-        return length, _largest(even) if even else -2
+        return length, _largest_even(first)
     second = bytes(data[position + head + 2 : position + length * stride : stride])
     if first.translate(None, _CONTINUED) or not second.isascii() or first.translate(None, _EVEN):
         return 0, -2
@@ -161,6 +162,15 @@ def _largest(column: bytes) -> int:
     """Of its bytes, which is the last one where they grow, and that takes one look."""
     last = column[-1]
     return last if not column.translate(None, _UP_TO[last]) else max(column)
+
+
+def _largest_even(column: bytes) -> int:
+    """As `_largest`, of those that are even; -2 where none is."""
+    last = column[-1]
+    if not last & 1 and not column.translate(None, _UP_TO[last]):
+        return last
+    even = column.translate(None, _ODD)
+    return max(even) if even else -2
 
 
 def offset_delta(data: bytes | memoryview, position: int) -> int:
