@@ -210,6 +210,8 @@ class Connection(asyncio.BufferedProtocol):
             if frame is not None:
                 self._serve_alone(frame)
                 return
+        elif self._inbox.grows(nbytes):
+            return
         self._inbox.received(nbytes)
         self._serve_frames()
 

@@ -4,6 +4,7 @@ Bytes are received into one buffer that all connections share, because a loop se
 common case whole requests arrive, are served where they lie, and the connection owns no memory at all.
 
     target() --recv_into--> received(n) --> next_frame()* --> settle()
+                        --> grows(n): a part of a request that is coming, and there is nothing else to do
 
 Only what is left then, a request cut in the middle or requests that must wait for an earlier one, is moved to memory
 of the connection's own (`settle`), which is where the rest of it is received. For that memory the whole size of the
@@ -38,6 +39,7 @@ class Inbox:
         "_own",
         "_shared",
         "_start",
+        "_until",
         "_view",
         "reserved_bytes",
     )
@@ -49,6 +51,9 @@ class Inbox:
         self._own = False
         self._start = 0
         self._end = 0
+        self._until = (
+            0  # below it more bytes of the first request may come, into memory of its own, without a look at them
+        )
         self._budget = budget
         self._max_frame_bytes = max_frame_bytes
         self.reserved_bytes = 0
@@ -72,6 +77,17 @@ class Inbox:
         if not budget.used_bytes or budget.has_room(len(self._shared)):
             return self._shared
         return self._shared[:SMALL_TARGET_BYTES]
+
+    def grows(self, count: int) -> bool:
+        """Take into account `count` bytes just received, if the request that is coming is not whole with them, and has room.
+
+        Then there is nothing to serve or settle. Else nothing is noted: say `received`.
+        """
+        end = self._end + count
+        if end >= self._until:
+            return False
+        self._end = end
+        return True
 
     def received(self, count: int) -> None:
         """`count` bytes were received into `target()`."""
@@ -135,7 +151,7 @@ class Inbox:
         self._let_go()
         self._view = self._shared
         self._own = False
-        self._start = self._end = 0
+        self._start = self._end = self._until = 0
         if self.reserved_bytes:
             reserved, self.reserved_bytes = self.reserved_bytes, 0
             self._budget.release(reserved)
@@ -154,7 +170,7 @@ class Inbox:
         self._let_go()
         self._view = kept
         self._own = True
-        self._start, self._end = 0, have
+        self._start, self._end, self._until = 0, have, min(first, capacity)
 
     def _let_go(self) -> None:
         if self._own:

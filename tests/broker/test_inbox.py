@@ -41,6 +41,8 @@ def feed(
         count = min(len(target), len(data) - position, cuts[turn % len(cuts)])
         target[:count] = data[position : position + count]
         position, turn = position + count, turn + 1
+        if inbox.grows(count):
+            continue
         inbox.received(count)
         while (frame := inbox.next_frame()) is not None:
             frames.append(bytes(frame))
@@ -96,6 +98,20 @@ def test_a_large_request_is_moved_once_to_where_all_of_it_will_lie() -> None:
     inbox = Inbox(Counted(SHARED_BYTES), budget, max_frame_bytes=10_000)
     assert feed(inbox, budget, framed(bytes(5_000)), [SHARED_BYTES]) == [bytes(5_000)]
     assert Counted.taken == [5_004]
+
+
+def test_the_middle_of_a_large_request_is_but_noted_and_its_end_is_not() -> None:
+    budget = MemoryBudget(1_000_000)
+    inbox = an_inbox(budget)
+    request = framed(b"x" * 1_000) + framed(b"y")
+    feed(inbox, budget, request[:SHARED_BYTES], [SHARED_BYTES])
+    for start, end, more in ((64, 500, True), (500, 1_003, True), (1_003, 1_004, False)):
+        inbox.target()[: end - start] = request[start:end]
+        assert inbox.grows(end - start) == more
+    inbox.received(1)
+    assert inbox.next_frame() == b"x" * 1_000
+    settle(inbox, budget)
+    assert not inbox.grows(1), "nothing is coming"
 
 
 @pytest.mark.parametrize("size", [0, -1, -(2**31), 10_001])
