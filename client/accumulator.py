@@ -31,10 +31,10 @@ from .metadata import NO_LEADER, Metadata
 _NEVER = float("inf")
 RECORD_OVERHEAD_BYTES = 21
 """At most so much is added to key, value and headers: the numbers of a record (Kafka's MAX_RECORD_OVERHEAD)."""
-_MOST_AHEAD_BYTES = 16 * 1024
-"""So much of the buffer at most a batch is given before it needs it."""
-_SHARES = 64
-"""And at most this part of the whole buffer."""
+_MOST_AHEAD_BYTES = 256 * 1024
+"""So much of the buffer at most a batch is given before it needs it: who has to ask is noted one by one, not by columns."""
+_SHARES = 8
+"""And at most this part, divided among all partitions that something is on its way to, of what is left of the buffer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,6 @@ class Accumulator:
         self.wants_metadata = False
         self._settings = settings
         self._buffer_memory = settings.buffer_memory
-        self._most_ahead_bytes = min(_MOST_AHEAD_BYTES, settings.buffer_memory // _SHARES)
         self._random = random
         self._lanes: dict[tuple[str, int], Lane] = {}
         self._active: dict[Lane, None] = {}  # lanes that are not empty, next to be served first
@@ -102,7 +101,8 @@ class Accumulator:
         if needed > 0:
             left = self._buffer_memory - self.buffered_bytes - needed
             likely = max(batch.reserved_bytes, batch.expected_bytes)
-            ahead = min(likely, self._most_ahead_bytes, self._settings.lanes.batch_size - size_bytes, left)
+            share = left // (_SHARES * max(1, len(self._active)))
+            ahead = min(likely, _MOST_AHEAD_BYTES, share, self._settings.lanes.batch_size - size_bytes)
             granted = needed + max(0, ahead)
             batch.reserved_bytes += granted
             self.buffered_bytes += granted

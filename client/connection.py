@@ -23,7 +23,8 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 from ..protocol.apis import SUPPORTED, ApiKey
@@ -50,6 +51,10 @@ CLOSING_TIMEOUT_S = 5.0
 """How long a peer that does not read may hold up the end of a connection with unsent bytes."""
 _MAX_CORRELATION_ID = 2**31 - 1
 _READS_AT_ONCE = 16
+_JOINS_PARTS = sys.version_info < (3, 12)
+"""`writelines` makes one buffer of all it is given; since then it hands the parts to the system."""
+_LARGE_BYTES = 128 * 1024
+_WITH_ITS_HEAD_BYTES = 16 * 1024
 """So often a large answer is read on before the loop has its turn."""
 _CAN_READ_ON = hasattr(os, "readv")  # not on Windows
 
@@ -234,7 +239,7 @@ class Connection(asyncio.BufferedProtocol):
         self._next_correlation_id = (correlation_id + 1) & _MAX_CORRELATION_ID
         header = encode_request_header(key, version, correlation_id, self._client_id)
         size = encode_size(len(header) + sum(map(len, body)))
-        self._transport.writelines((size + header, *body))
+        _write_parts(self._transport, (size + header, *body))
         return correlation_id
 
     def _raise_if_ended(self) -> None:
@@ -324,6 +329,18 @@ class Connection(asyncio.BufferedProtocol):
             waiter.deadline.cancel()
             if not waiter.answer.done():
                 waiter.answer.set_exception(_again(why))
+
+
+def _write_parts(transport: asyncio.Transport, parts: Sequence[Buffer]) -> None:
+    """As `writelines`, but that a large part is not copied before the system copies it; it begins in what goes first."""
+    at = max(range(len(parts)), key=lambda each: len(parts[each]))
+    large = memoryview(parts[at])
+    if not _JOINS_PARTS or len(large) < _LARGE_BYTES:
+        transport.writelines(parts)
+        return
+    transport.write(b"".join((*parts[:at], large[:_WITH_ITS_HEAD_BYTES])))
+    transport.write(large[_WITH_ITS_HEAD_BYTES:])
+    transport.writelines(parts[at + 1 :])
 
 
 def _again(error: ClientError) -> ClientError:

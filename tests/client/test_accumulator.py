@@ -310,11 +310,11 @@ def test_a_batch_has_some_of_the_buffer_ahead_of_its_records_but_little_and_neve
         batch.builder.append(0, None, b"x" * 200)
         core.reserve(batch)
         assert batch.builder.most_bytes <= batch.reserved_bytes == core.buffered_bytes
-        assert batch.reserved_bytes <= batch.builder.most_bytes + 64_000 // 64
+        assert batch.reserved_bytes <= batch.builder.most_bytes + 64_000 // 8
         reserved.append(batch.reserved_bytes)
 
-    assert len(set(reserved)) < len(reserved) / 2, "most records find that there is room already"
-    assert core.buffered_bytes == 64_000
+    assert len(set(reserved)) < len(reserved) / 5, "most records find that there is room already"
+    assert 64_000 <= core.buffered_bytes < 64_000 + 300, "by no more than the last record"
 
 
 def test_a_lane_that_had_large_batches_gets_room_for_the_next_at_once() -> None:
@@ -327,7 +327,19 @@ def test_a_lane_that_had_large_batches_gets_room_for_the_next_at_once() -> None:
     second.builder.append(0, None, b"x" * 200)
     core.reserve(second)
 
-    assert second.reserved_bytes - second.builder.most_bytes == 16 * 1024
+    assert second.reserved_bytes - second.builder.most_bytes == first.builder.most_bytes
+
+
+def test_what_many_lanes_have_ahead_leaves_most_of_the_buffer_to_records() -> None:
+    core, _ = settled_core(batch_size=100_000, buffer_memory=32_000_000)
+    lanes = [core.lane("t", index) for index in range(1_000)]
+    for lane in lanes:
+        lane.last_filled_bytes = 90_000  # as after a burst
+        batch = core.begin(lane, 0)
+        batch.builder.append(0, None, b"x" * 200)
+        core.reserve(batch)
+
+    assert core.buffered_bytes < 32_000_000 / 2
 
 
 def test_what_waits_too_long_is_given_up_and_says_what_is_known_of_it() -> None:

@@ -214,6 +214,42 @@ def test_the_client_can_say_every_api_that_the_broker_answers() -> None:
     asyncio.run(scenario())
 
 
+class _Recording(asyncio.Transport):
+    """Keeps what is written, in the parts it is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts: list[bytes | bytearray | memoryview] = []
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.parts.append(data)
+
+    def writelines(self, list_of_data: Any) -> None:
+        self.parts += list_of_data
+
+    def abort(self) -> None:
+        """Nothing is open."""
+
+
+@pytest.mark.parametrize("size", [10, 100_000, 128 * 1024, 1_000_000])
+def test_a_request_is_written_in_order_and_what_is_large_in_it_is_not_copied(size: int) -> None:
+    async def scenario() -> None:
+        transport, large = _Recording(), bytearray(os.urandom(size))
+        connection = Connection(Address("h", 1), client_id="me", timeout_s=30)
+        connection.connection_made(transport)
+        answer = connection.send(ApiKey.PRODUCE, 9, b"before", large, b"behind")
+        connection.connection_lost(None)
+        with pytest.raises(ConnectionLost):
+            await answer
+
+        written = b"".join(transport.parts)
+        assert written.endswith(b"before" + large + b"behind")
+        assert int.from_bytes(written[:4], "big") == len(written) - 4
+        assert size < 100_000 or max(memoryview(part).obj is large for part in transport.parts)
+
+    asyncio.run(scenario())
+
+
 READS_ON = pytest.mark.skipif(
     not hasattr(os, "readv"), reason="the system cannot read from a file descriptor of a socket"
 )
