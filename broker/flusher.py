@@ -164,9 +164,8 @@ class Flusher:
         try:
             flush.run()
         except Exception as failed:  # noqa: BLE001 - whatever it was, the log must not be believed, and the loop must hear
-            self._has_run(
-                line, flush, failed
-            )  # no name of this frame keeps it: it holds the frames, and they what was open
+            # No name of this frame keeps it, for it holds the frames, and they hold what was open.
+            self._has_run(line, flush, failed)
         else:
             self._has_run(line, flush, None)
 

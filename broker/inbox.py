@@ -51,9 +51,7 @@ class Inbox:
         self._own = False
         self._start = 0
         self._end = 0
-        self._until = (
-            0  # below it more bytes of the first request may come, into memory of its own, without a look at them
-        )
+        self._until = 0  # below it the first request goes on coming, into memory of its own, and nobody need look
         self._budget = budget
         self._max_frame_bytes = max_frame_bytes
         self.reserved_bytes = 0

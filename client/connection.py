@@ -333,11 +333,11 @@ class Connection(asyncio.BufferedProtocol):
 
 def _write_parts(transport: asyncio.Transport, parts: Sequence[Buffer]) -> None:
     """As `writelines`, but that a large part is not copied before the system copies it; it begins in what goes first."""
-    at = max(range(len(parts)), key=lambda each: len(parts[each]))
-    large = memoryview(parts[at])
-    if not _JOINS_PARTS or len(large) < _LARGE_BYTES:
+    if not _JOINS_PARTS or max(map(len, parts)) < _LARGE_BYTES:
         transport.writelines(parts)
         return
+    at = max(range(len(parts)), key=lambda each: len(parts[each]))
+    large = memoryview(parts[at])
     transport.write(b"".join((*parts[:at], large[:_WITH_ITS_HEAD_BYTES])))
     transport.write(large[_WITH_ITS_HEAD_BYTES:])
     transport.writelines(parts[at + 1 :])

@@ -153,7 +153,7 @@ class Producer(Generic[K, V]):
             switch_after_bytes=min(self._batch_size, _STICKY_BYTES),
             random=self._random,
         )
-        self._routes = self._topics.by_topic
+        self._routes = self._topics.by_topic  # which every record is looked up in
         self._owes_turn = False  # a batch was filled: let the loop send it before taking more
         self._must_pause = False  # that, or there is no room, or somebody waits for it: `send` has one thing to look at
         self._is_running = False
