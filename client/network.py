@@ -8,12 +8,17 @@ is the loop's.  Whoever replaces both has the whole client in virtual time, over
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable
 from typing import Protocol
+
+from aiohappyeyeballs import start_connection
 
 from .address import Address
 
 ProtocolFactory = Callable[[], asyncio.BufferedProtocol]
+_HEAD_START_S = 0.25
+"""What an address has before the next one is tried beside it: RFC 8305's recommendation."""
 
 
 class Network(Protocol):
@@ -27,6 +32,15 @@ class TcpNetwork:
     """The network that there is."""
 
     async def connect(self, address: Address, factory: ProtocolFactory) -> None:
-        """Resolve the name and try its addresses in turn, each given a quarter of a second's start (RFC 8305)."""
+        """Resolve the name and try its addresses in turn, each with a head start (RFC 8305); on any loop, also uvloop's."""
         loop = asyncio.get_running_loop()
-        await loop.create_connection(factory, address.host, address.port, happy_eyeballs_delay=0.25)
+        addresses = await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+        try:
+            connected = await start_connection(addresses, happy_eyeballs_delay=_HEAD_START_S)
+            try:
+                await loop.create_connection(factory, sock=connected)
+            except BaseException:
+                connected.close()
+                raise
+        except RuntimeError as error:  # uvloop's, of a descriptor that it has not let go of yet
+            raise OSError(str(error)) from error
