@@ -68,6 +68,7 @@ class Accumulator:
         self._active: dict[Lane, None] = {}  # lanes that are not empty, next to be served first
         self._in_flight: Counter[int] = Counter()  # requests by broker
         self._muted_until_s: dict[int, float] = {}
+        self._expires_at_s = _NEVER  # nothing waits for too long before
 
     # -- taking records
 
@@ -87,6 +88,7 @@ class Accumulator:
         """Open a new batch in a lane; what was open is full."""
         batch = lane.begin(now_s)
         self._active[lane] = None
+        self._expires_at_s = min(self._expires_at_s, now_s + self._settings.lanes.delivery_timeout_s)
         batch.fate.watch(lambda: self._release(batch))
         return batch
 
@@ -245,20 +247,19 @@ class Accumulator:
 
     def wake_at(self, now_s: float) -> float:
         """When something is to be done though nothing happens: a time to come, or infinity."""
-        times = [_NEVER]
-        for lane in self._active:
-            ready_at = lane.ready_at()
-            times.append(lane.expires_at())
-            if ready_at > now_s:
-                times.append(ready_at)
+        times = [self._expires_at_s if self._active else _NEVER]
+        times += [at for lane in self._active if (at := lane.ready_at()) > now_s]
         times += [at for at in self._muted_until_s.values() if at > now_s]
         return min(times)
 
     def expire(self, now_s: float) -> None:
         """Give up what was not delivered in time."""
+        if now_s < self._expires_at_s:  # asked at every turn
+            return
         for lane in list(self._active):
             lane.expire(now_s)
             self._rest(lane)
+        self._expires_at_s = min((lane.expires_at() for lane in self._active), default=_NEVER)
 
     def give_up(self, outcome: GivenUp) -> None:
         """Give up everything that is not decided."""

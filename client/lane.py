@@ -191,7 +191,7 @@ class Lane:
         """Whether another batch may be sent behind those in flight."""
         if self.needs_new_epoch or not self._is_known or self._in_flight_to != self.leader_id:
             return False
-        if any(each.attempts > 1 for each in self._in_flight):
+        if self._in_flight[0].attempts > 1:  # then it is alone
             return False  # it may be written, and the broker remembers only so many batches behind it
         return len(self._in_flight) < self._settings.max_in_flight
 
@@ -314,7 +314,7 @@ class Lane:
 
     def expire(self, now_s: float) -> list[Batch]:
         """Give up what has waited for too long; what was given up."""
-        if now_s < self.expires_at():  # asked often, while many wait
+        if now_s < self.expires_at():
             return []
         timeout_s = self._settings.delivery_timeout_s  # the very sum of `expires_at`, or rounding keeps us in between
         expired = [each for each in self.undecided() if each.created_s + timeout_s <= now_s]

@@ -434,7 +434,7 @@ class Producer(Generic[K, V]):
         batch.fate.loop = self._loop
         if self._transactions is not None:
             self._transactions.admit(lane.topic, lane.partition, batch)
-        self._sending.pump_soon()
+        self._sending.pump_after_linger(now_s)
         return batch
 
     def _add_values(

@@ -101,6 +101,14 @@ class Sending:
             self._is_pump_due = True
             self._loop.call_soon(self._pump_that_was_due)
 
+    def pump_after_linger(self, now_s: float) -> None:
+        """Pump once a batch that was begun now is to be sent, full or not."""
+        at_s = now_s + self._settings.linger_ms / 1000
+        if at_s <= now_s:
+            self.pump_soon()
+        elif self._timer is None or at_s < self._timer.when():
+            self._set_timer(at_s)
+
     def _pump_that_was_due(self) -> None:
         self._is_pump_due = False
         self.pump()

@@ -342,6 +342,21 @@ def test_what_many_lanes_have_ahead_leaves_most_of_the_buffer_to_records() -> No
     assert core.buffered_bytes < 32_000_000 / 2
 
 
+def test_nobody_is_given_up_in_place_of_one_that_was_delivered() -> None:
+    core, lane = settled_core(delivery_timeout_s=30)
+    first, _ = add(core, lane, b"a" * 150, now_s=1)
+    second, _ = add(core, lane, b"b" * 150, now_s=5)
+    (request, *_) = core.drain(6, lambda _: True)
+    core.answered(request, {("t", 0): ProduceAnswer(0, ErrorCode.NONE, 1)}, 0, 6)
+
+    core.expire(31)
+    assert isinstance(first.fate.outcome, Acknowledged)
+    assert not second.is_decided
+    assert core.wake_at(31) == 35
+    core.expire(35)
+    assert isinstance(second.fate.outcome, GivenUp)
+
+
 def test_what_waits_too_long_is_given_up_and_says_what_is_known_of_it() -> None:
     core, lane = settled_core(delivery_timeout_s=30)
     sent, _ = add(core, lane, b"a" * 150)
