@@ -36,7 +36,7 @@ def dump(path: Path, *, deep: bool, as_json: bool) -> None:
 def _dumps(path: Path, deep: bool) -> Iterator[tuple[str, Iterator[Dumped]]]:
     """The file itself, or every file below a directory that has something to show, by name."""
     _must_exist(path)
-    files = SystemFiles()
+    files = SystemFiles(access=os.O_RDONLY)
     if path.is_file():
         try:
             yield str(path), dump_file(str(path), files, deep=deep)
@@ -74,7 +74,7 @@ def check(path: Path, *, deep: bool, as_json: bool) -> None:
     _must_exist(path)
     if not path.is_dir():
         raise CommandError(f"{path} is not a directory", exit_code=WRONGLY_ASKED)
-    files = SystemFiles()
+    files = SystemFiles(access=os.O_RDONLY)
     with _naming_what_the_system_refuses():
         total_bytes = bytes_to_check(str(path), files)
         check_this = check_partition if is_partition_folder(str(path), files) else check_directory

@@ -31,7 +31,7 @@ DESCRIPTOR_SHARE = 0.5
 # How many of the oldest are looked at for a synced one before the oldest is closed whatever it is.
 EVICTION_LOOKAHEAD = 32
 
-_OPEN_FLAGS = os.O_RDWR | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+_OPEN_FLAGS = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 
 _log = logging.getLogger(__name__)
 
@@ -79,8 +79,9 @@ class CachedFile(File):
 class DescriptorCache:
     """At most `max_descriptors` that nobody uses. The lock is held for dictionary work and at most one open and one close."""
 
-    def __init__(self, max_descriptors: int) -> None:
+    def __init__(self, max_descriptors: int, access: int = os.O_RDWR) -> None:
         self.max_descriptors = max_descriptors
+        self._open_flags = access | _OPEN_FLAGS
         self._lock = threading.Lock()
         self._opened: OrderedDict[CachedFile, None] = OrderedDict()
 
@@ -99,7 +100,7 @@ class DescriptorCache:
             if descriptor is None:
                 if len(self._opened) >= self.max_descriptors:
                     self._drop(self._victim())
-                descriptor = Descriptor(os.open(file.path, _OPEN_FLAGS | create, 0o644))
+                descriptor = Descriptor(os.open(file.path, self._open_flags | create, 0o644))
                 file.descriptor = descriptor
                 self._opened[file] = None
             return descriptor

@@ -56,11 +56,20 @@ PORTABLE = Capabilities(positioned=False, no_wait=False, data_sync=False, full_s
 
 
 class SystemFiles(Files):
-    """The real thing. `capabilities` is given by tests that force the portable way."""
+    """The real thing. `capabilities` is given by tests that force the portable way.
 
-    def __init__(self, *, max_descriptors: int | None = None, capabilities: Capabilities | None = None) -> None:
+    `access` is O_RDONLY for those who only look: they may look at files that they may not write, on a read-only disk, too.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_descriptors: int | None = None,
+        capabilities: Capabilities | None = None,
+        access: int = os.O_RDWR,
+    ) -> None:
         self.capabilities = capabilities or Capabilities.detect()
-        self.descriptors = DescriptorCache(max_descriptors or default_max_descriptors())
+        self.descriptors = DescriptorCache(max_descriptors or default_max_descriptors(), access)
         self.sync_descriptor = _choose_sync(self.capabilities)
         self.chunk_buffers = SpareBuffers(most=MOST_SPARES, largest_bytes=LARGEST_SPARE_BYTES)
         self.length_costs_sync = self.capabilities.data_sync  # fdatasync leaves out what a file's end does not need

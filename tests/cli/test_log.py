@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from ottla.protocol.records import Codec, patch_offsets
@@ -49,6 +51,18 @@ def test_a_dump_shows_each_batch_of_each_file(folder: Path) -> None:
     assert third.startswith("  offsets 3..4")
     assert epochs == f"{folder / 'leader-epoch-checkpoint'}:"
     assert epoch == "  epoch 0  from offset 0"
+
+
+@pytest.mark.parametrize("command", [("dump", "--records"), ("check", "--deep")])
+def test_who_may_only_read_the_files_can_look_into_them(folder: Path, command: tuple[str, ...]) -> None:
+    with mock.patch("os.open", wraps=os.open) as opened:
+        result = ottla("log", *command, str(folder))
+
+    assert result.exit_code == 0
+    accesses = {
+        call.args[1] & os.O_ACCMODE for call in opened.call_args_list if str(call.args[0]).startswith(str(folder))
+    }
+    assert accesses == {os.O_RDONLY}
 
 
 def test_records_are_shown_when_asked_for(folder: Path) -> None:
