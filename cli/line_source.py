@@ -45,15 +45,17 @@ class LineSource:
 
     async def lines(self) -> AsyncIterator[list[bytes]]:
         """What came, some lines at a time; the last may be without an end.  OSError if it cannot be read."""
-        rest = b""
+        parts: list[bytes] = []  # of a line whose end has not come; joined once, for it may be a large file without any
         while chunk := await self._chunks.get():
             self._room.release()
             if isinstance(chunk, OSError):
                 raise chunk
-            *whole, rest = (rest + chunk).split(b"\n")
-            if whole:
+            parts.append(chunk)
+            if b"\n" in chunk:
+                *whole, rest = b"".join(parts).split(b"\n")
+                parts = [rest]
                 yield [line.removesuffix(b"\r") for line in whole]
-        if rest:
+        if rest := b"".join(parts):
             yield [rest]
 
     async def everything(self) -> bytes:

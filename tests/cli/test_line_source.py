@@ -39,6 +39,14 @@ def test_however_it_is_cut_the_lines_are_the_same(pieces: list[bytes]) -> None:
     assert lines_of(InPieces(pieces)) == (expected if expected[-1] else expected[:-1])
 
 
+def test_a_large_file_without_any_end_of_line_is_one_line_and_does_not_take_minutes() -> None:
+    pieces = [b"x" * 65_536] * 2_000
+
+    (line,) = lines_of(InPieces(pieces))
+
+    assert len(line) == 65_536 * 2_000
+
+
 def test_the_whole_of_it_can_be_had() -> None:
     async def read() -> bytes:
         return await LineSource(InPieces([b"a\n", b"b"])).everything()  # type: ignore[arg-type]
