@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -64,9 +65,12 @@ class Server:
 
         Raises OSError when the address cannot be had.
         """
-        server = await self._loop.create_server(
-            lambda: Connection(self, name), host or None, port, backlog=BACKLOG, start_serving=False
-        )
+        try:
+            server = await self._loop.create_server(
+                lambda: Connection(self, name), host or None, port, backlog=BACKLOG, start_serving=False
+            )
+        except socket.gaierror as error:
+            raise OSError(error.errno, error.strerror, host) from error  # itself it does not say which name
         self._listening.append(server)
         address = server.sockets[0].getsockname()
         return address[0], address[1]

@@ -6,14 +6,19 @@ then it is shown only with OTTLA_TRACEBACK set.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
 from .errors import FAILED, INTERRUPTED, CommandError
 
+# What a full or broken device says of our output; data that cannot be read or written is a CommandError by then.
+_OUTPUT_LOST = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+
 
 def run() -> None:
     """Run the command line of this process, and exit."""
+    _stand_in_for_closed_streams()
     try:
         _dispatch(sys.argv[1:])
     except CommandError as error:
@@ -22,14 +27,33 @@ def run() -> None:
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
         # Whoever read our output has enough (`| head`); the interpreter must not fail on flushing it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         sys.exit(FAILED)
     except Exception as error:
         if os.environ.get("OTTLA_TRACEBACK"):
             raise
+        if isinstance(error, OSError) and error.errno in _OUTPUT_LOST and error.filename is None:
+            _drop_output()
+            _fail(f"cannot write the output: {error.strerror}", FAILED)
         _fail(
             f"a bug: {type(error).__name__}: {error} (set OTTLA_TRACEBACK=1 to see where, and please report it)", FAILED
         )
+
+
+def _stand_in_for_closed_streams() -> None:
+    """A standard stream that the caller closed (`2>&-`) leads nowhere.
+
+    In this order each gets back its own number. Otherwise a log's file or a socket gets it: what is meant for people is
+    written there, and libuv ends the process when it closes such a socket.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
+
+
+def _drop_output() -> None:
+    """What is still in the buffer goes nowhere: the interpreter flushes it at the end, and must not fail on that."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _dispatch(words: list[str]) -> None:

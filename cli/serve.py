@@ -2,6 +2,7 @@
 
     SIGTERM, SIGINT    stop cleanly: answer what is being served, write down what is known, exit 0
     a second one       exit at once; nothing acknowledged is lost, the next start has more to check
+    SIGHUP             as the first (the terminal was closed), unless it is ignored (`nohup`)
 
 A wrong flag, setting or file is one line and exit code 2; data or an address that cannot be had one line and 1.
 """
@@ -33,7 +34,7 @@ class ServeOptions:
 
     port: int | None = None
     host: str | None = None
-    data: Path | None = None
+    data: str | None = None
     config: Path | None = None
     settings: list[str] = field(default_factory=list)
     log_format: LogFormat = LogFormat.TEXT
@@ -65,7 +66,7 @@ def _flags(options: ServeOptions) -> dict[str, Given]:
         listener = Listener("PLAINTEXT", host or DEFAULT_HOST, DEFAULT_PORT if port is None else port)
         given.append(Given("listeners", str(listener), "--port" if host is None else "--host"))
     if options.data is not None:
-        given.append(Given("log.dirs", str(options.data), "--data"))
+        given.append(Given("log.dirs", options.data, "--data"))
     return {each.name: each for each in given}
 
 

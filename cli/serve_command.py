@@ -32,7 +32,7 @@ def serve_command(
         typer.Option("--host", metavar="HOST", help="Listen on this address; 0.0.0.0 is every interface. [127.0.0.1]"),
     ] = None,
     data: Annotated[
-        Path | None, typer.Option("--data", "-d", metavar="DIR", help="Keep the data in this directory. [./ottla-data]")
+        str | None, typer.Option("--data", "-d", metavar="DIR", help="Keep the data in this directory. [./ottla-data]")
     ] = None,
     config: Annotated[
         Path | None,

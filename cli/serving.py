@@ -24,6 +24,7 @@ from .errors import FAILED, CommandError
 from .loading_display import LoadingDisplay
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_HANGUP = getattr(signal, "SIGHUP", None)  # Windows has none
 _NAMES = ("ottla", "ottla.exe")
 
 log = logging.getLogger(__name__)
@@ -81,7 +82,11 @@ def _why_not_started(error: OSError) -> str:
 
 
 def _stop_on_signals(stop: asyncio.Event) -> None:
-    """The first signal asks for a clean stop, the second one ends the process."""
+    """The first signal asks for a clean stop, the second one ends the process.
+
+    A terminal that is closed asks, too, and never ends it: the system and the shell both send SIGHUP. Under `nohup` it
+    stays ignored.
+    """
     loop = asyncio.get_running_loop()
 
     def on_signal() -> None:
@@ -94,6 +99,8 @@ def _stop_on_signals(stop: asyncio.Event) -> None:
             loop.add_signal_handler(each, on_signal)
         except NotImplementedError:  # Windows: its loops have no signals, the interpreter has.
             signal.signal(each, lambda *_: loop.call_soon_threadsafe(on_signal))
+    if _HANGUP is not None and signal.getsignal(_HANGUP) != signal.SIG_IGN:
+        loop.add_signal_handler(_HANGUP, stop.set)
 
 
 def _start_line(broker: Broker, seconds: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import ottla as package
 import pytest
@@ -84,3 +85,12 @@ def test_it_runs_as_a_module() -> None:
     ended = subprocess.run([sys.executable, "-m", "ottla", "--version"], capture_output=True, text=True, check=True)
 
     assert ended.stdout == f"ottla {package.__version__}\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a device that is always full")
+def test_an_output_that_cannot_be_written_is_one_line() -> None:
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        command = [sys.executable, "-m", "ottla", "--version"]
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+
+    assert (ended.returncode, ended.stderr) == (1, "ottla: cannot write the output: No space left on device\n")

@@ -19,7 +19,7 @@ def test_no_words_are_the_defaults() -> None:
 def test_every_flag_is_understood_in_both_ways_of_writing() -> None:
     words = ["--port", "0", "--host=0.0.0.0", "-d", "data", "--config=file", "--set", "a=b", "--set=c=d"]
     assert plain_options([*words, "--log-format", "json", "--log-level=debug"]) == ServeOptions(
-        0, "0.0.0.0", Path("data"), Path("file"), ["a=b", "c=d"], LogFormat.JSON, LogLevel.DEBUG
+        0, "0.0.0.0", "data", Path("file"), ["a=b", "c=d"], LogFormat.JSON, LogLevel.DEBUG
     )
 
 

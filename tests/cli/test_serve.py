@@ -28,6 +28,10 @@ from support.command_line import ottla
         ),
         (("--set", "num.partitions"), "ottla: --set num.partitions: write it as --set KEY=VALUE"),
         (("--config", "absent.properties"), "ottla: cannot read absent.properties: No such file or directory"),
+        (
+            ("--data", ""),
+            "ottla: --data: Configuration 'log.dirs' must not be empty. Valid values include: any non-empty value",
+        ),
         (("--host", "a b"), "ottla: Unable to parse PLAINTEXT://a b:9092 to a broker endpoint"),
     ],
 )
@@ -65,6 +69,39 @@ def test_sigterm_and_sigint_stop_it_cleanly(tmp_path: Path) -> None:
         assert broker.wait(timeout_s=60) == 0
         assert broker.output.splitlines()[-1].endswith("stopped")
         assert (tmp_path / "data" / ".kafka_cleanshutdown").exists()
+
+
+def test_a_terminal_that_is_closed_stops_it_cleanly_however_often_it_says_so(tmp_path: Path) -> None:
+    broker = BrokerProcess(tmp_path)
+    broker.start()
+    broker.signal(signal.SIGHUP)
+    broker.signal(signal.SIGHUP)
+
+    assert broker.wait(timeout_s=60) == 0
+    assert (tmp_path / "data" / ".kafka_cleanshutdown").exists()
+
+
+def test_under_nohup_it_outlives_the_terminal(tmp_path: Path) -> None:
+    with BrokerProcess(tmp_path, prefix=("nohup",)) as broker:
+        broker.signal(signal.SIGHUP)
+        broker.wait_until_it_answers(timeout_s=60)
+
+        assert broker.stop() == 0
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_it_runs_and_stops_cleanly_whichever_standard_stream_is_closed(tmp_path: Path, closed: str) -> None:
+    with BrokerProcess(tmp_path, prefix=("sh", "-c", f'exec "$@" {closed}', "sh")) as broker:
+        assert broker.stop() == 0
+        assert (tmp_path / "data" / ".kafka_cleanshutdown").exists()
+
+
+def test_a_host_that_nobody_knows_is_named(tmp_path: Path) -> None:
+    ended = start_and_wait("--data", str(tmp_path), "--host", "nowhere.invalid", "--port", "0")
+
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("ottla: cannot start: ")
+    assert ended.stderr.endswith(": 'nowhere.invalid'\n")
 
 
 def test_a_second_broker_on_the_same_data_is_refused_naming_the_first(tmp_path: Path) -> None:
