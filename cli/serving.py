@@ -25,6 +25,7 @@ from .loading_display import LoadingDisplay
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _HANGUP = getattr(signal, "SIGHUP", None)  # Windows has none
+_MOST_OPEN_FILES_ON_MACOS = 10_240  # OPEN_MAX: the system refuses more, though it says that there is no limit
 _NAMES = ("ottla", "ottla.exe")
 
 log = logging.getLogger(__name__)
@@ -35,8 +36,24 @@ def run_broker(loaded: LoadedConfig, *, started_at: float, shows_progress: bool)
 
     `started_at` is the reading of `time.perf_counter` that the start line counts from.
     """
+    _raise_limit_of_open_files()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(_run(loaded, started_at, shows_progress))
+
+
+def _raise_limit_of_open_files() -> None:
+    """To the hard limit, as Java does for Kafka.
+
+    The soft one is 1024 almost everywhere, for programs that use `select`. Beyond it libuv closes connections as they come,
+    and nobody is told.
+    """
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = hard if sys.platform != "darwin" else min(hard, _MOST_OPEN_FILES_ON_MACOS)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -94,6 +97,15 @@ def test_it_runs_and_stops_cleanly_whichever_standard_stream_is_closed(tmp_path:
     with BrokerProcess(tmp_path, prefix=("sh", "-c", f'exec "$@" {closed}', "sh")) as broker:
         assert broker.stop() == 0
         assert (tmp_path / "data" / ".kafka_cleanshutdown").exists()
+
+
+@pytest.mark.skipif(shutil.which("prlimit") is None, reason="prlimit is Linux's")
+def test_it_takes_more_connections_than_the_soft_limit_of_open_files(tmp_path: Path) -> None:
+    with BrokerProcess(tmp_path, prefix=("prlimit", "--nofile=64:1024")) as broker, contextlib.ExitStack() as held:
+        for _ in range(100):
+            held.enter_context(socket.create_connection(("127.0.0.1", broker.port), timeout=60))
+
+        broker.wait_until_it_answers(timeout_s=60)
 
 
 def test_a_host_that_nobody_knows_is_named(tmp_path: Path) -> None:
