@@ -20,6 +20,7 @@ from random import Random
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from ..storage.descriptors import room_for_connections
 from ..storage.directory import LogDirectory
 from ..storage.loading import LoadProgress, LoadReport
 from ..storage.log import Log, Removal
@@ -97,6 +98,7 @@ class Broker(CatalogListener):
             max_connections=config.whole("max.connections"),
             max_connections_per_ip=config.whole("max.connections.per.ip"),
             max_connections_of_address=config.max_connections_of_address,
+            room_for_connections=room_for_connections(),
             max_idle_s=config.whole("connections.max.idle.ms") / 1000,
             purgatory=self.purgatory,
         )

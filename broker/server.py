@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import socket
 from collections import Counter
 from collections.abc import Mapping
@@ -37,6 +38,7 @@ class Server:
         max_connections: int,
         max_connections_per_ip: int,
         max_connections_of_address: Mapping[str, int],
+        room_for_connections: int | None,
         max_idle_s: float,
         purgatory: Purgatory,
     ) -> None:
@@ -48,6 +50,7 @@ class Server:
         self.max_connections_per_ip = max_connections_per_ip
         self.max_connections_of_address = max_connections_of_address
         self.max_idle_s = max_idle_s
+        self._room = math.inf if room_for_connections is None else room_for_connections
         self.dispatcher: Dispatcher
         self._loop = asyncio.get_running_loop()
         self._connections: set[Connection] = set()
@@ -108,6 +111,13 @@ class Server:
     def connection_opened(self, connection: Connection) -> bool:
         if len(self._connections) >= self.max_connections:
             log.warning("refusing %s: max.connections is %d", connection.peer, self.max_connections)
+            return False
+        if len(self._connections) >= self._room:  # the system itself would close it, and say nothing
+            log.warning(
+                "refusing %s: the limit of open files (ulimit -n) has room for %d connections",
+                connection.peer,
+                self._room,
+            )
             return False
         limit = self.max_connections_of_address.get(connection.peer_host, self.max_connections_per_ip)
         if self._per_ip[connection.peer_host] >= limit:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import logging
 import os
@@ -25,7 +26,7 @@ from .loading_display import LoadingDisplay
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _HANGUP = getattr(signal, "SIGHUP", None)  # Windows has none
-_MOST_OPEN_FILES_ON_MACOS = 10_240  # OPEN_MAX: the system refuses more, though it says that there is no limit
+_MOST_OPEN_FILES_ON_MACOS = 10_240  # OPEN_MAX: more may be refused, though the hard limit says that there is none
 _NAMES = ("ottla", "ottla.exe")
 
 log = logging.getLogger(__name__)
@@ -51,9 +52,10 @@ def _raise_limit_of_open_files() -> None:
         import resource
     except ImportError:  # Windows has no such limit
         return
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = hard if sys.platform != "darwin" else min(hard, _MOST_OPEN_FILES_ON_MACOS)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = max(soft, _MOST_OPEN_FILES_ON_MACOS) if sys.platform == "darwin" else hard
+    with contextlib.suppress(ValueError, OSError):  # refused: it stays as it is
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

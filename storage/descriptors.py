@@ -28,6 +28,8 @@ from .files import File, FileClosed
 DEFAULT_MAX_DESCRIPTORS = 1000
 # Half of what the process may open: the rest is for sockets.
 DESCRIPTOR_SHARE = 0.5
+# What is open beside files of logs and connections: the loop's own, listening sockets, the lock, standard streams.
+OTHER_DESCRIPTORS = 24
 # How many of the oldest are looked at for a synced one before the oldest is closed whatever it is.
 EVICTION_LOOKAHEAD = 32
 
@@ -38,14 +40,28 @@ _log = logging.getLogger(__name__)
 
 def default_max_descriptors() -> int:
     """What the process's limit allows, at most the default; systems without such a limit get the default."""
+    limit = limit_of_open_files()
+    return (
+        DEFAULT_MAX_DESCRIPTORS
+        if limit is None
+        else max(16, min(DEFAULT_MAX_DESCRIPTORS, int(limit * DESCRIPTOR_SHARE)))
+    )
+
+
+def room_for_connections() -> int | None:
+    """How many sockets may be open without one of the files' share; None where there is no limit."""
+    limit = limit_of_open_files()
+    return None if limit is None else max(1, limit - default_max_descriptors() - OTHER_DESCRIPTORS)
+
+
+def limit_of_open_files() -> int | None:
+    """How many descriptors the process may have (`ulimit -n`); None where there is no limit."""
     try:
         import resource
     except ImportError:
-        return DEFAULT_MAX_DESCRIPTORS
+        return None
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY:
-        return DEFAULT_MAX_DESCRIPTORS
-    return max(16, min(DEFAULT_MAX_DESCRIPTORS, int(soft * DESCRIPTOR_SHARE)))
+    return None if soft == resource.RLIM_INFINITY else soft
 
 
 class Descriptor:

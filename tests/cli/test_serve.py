@@ -108,6 +108,20 @@ def test_it_takes_more_connections_than_the_soft_limit_of_open_files(tmp_path: P
         broker.wait_until_it_answers(timeout_s=60)
 
 
+@pytest.mark.skipif(shutil.which("prlimit") is None, reason="prlimit is Linux's")
+def test_connections_that_no_open_file_is_left_for_are_refused_and_said_to_be(tmp_path: Path) -> None:
+    with BrokerProcess(tmp_path, prefix=("prlimit", "--nofile=64:64")) as broker:
+        with contextlib.ExitStack() as held:
+            for _ in range(60):
+                held.enter_context(socket.create_connection(("127.0.0.1", broker.port), timeout=60))
+            refused = held.enter_context(socket.create_connection(("127.0.0.1", broker.port), timeout=60))
+            assert refused.recv(1) == b""
+        broker.wait_until_it_answers(timeout_s=60)
+
+        assert broker.stop() == 0
+        assert "the limit of open files (ulimit -n) has room for 8 connections" in broker.output
+
+
 def test_a_host_that_nobody_knows_is_named(tmp_path: Path) -> None:
     ended = start_and_wait("--data", str(tmp_path), "--host", "nowhere.invalid", "--port", "0")
 
