@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import pytest
 from ottla.client.admin import NewTopic
-from ottla.client.background import background
+from ottla.client.background import BackgroundLoop, background
 from ottla.client.errors import CannotConnect, ClientClosed
 from ottla.sync import Admin, Consumer, Producer
 from support.broker import BrokerProcess
+
+DEADLINE_S = 60
 
 
 @pytest.fixture(scope="module")
@@ -81,3 +87,47 @@ def test_a_wait_has_an_end_and_never_waits_for_itself() -> None:
 
     with pytest.raises(RuntimeError, match="cannot be used in a callback"):
         background().run(in_the_loop())
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_threads_that_are_the_first_together_share_one_loop() -> None:
+    together, interval_s = Barrier(16), sys.getswitchinterval()
+
+    def first(_: int) -> BackgroundLoop:
+        together.wait()
+        return background()
+
+    def loops() -> int:
+        sys.setswitchinterval(1e-6)
+        with ThreadPoolExecutor(16) as pool:
+            return len(set(pool.map(first, range(16))))
+
+    assert in_a_child(lambda: loops() == 1)
+    assert sys.getswitchinterval() == interval_s
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_what_was_made_before_a_fork_says_so_and_the_child_makes_its_own(broker: BrokerProcess) -> None:
+    with Producer[bytes, bytes](broker.bootstrap) as producer:
+
+        def in_the_child() -> bool:
+            with pytest.raises(RuntimeError, match="made before a fork"):
+                producer.send("forked", b"lost")
+            with Producer[bytes, bytes](broker.bootstrap) as own:
+                return own.send_and_wait("forked", b"child").offset == 0
+
+        assert in_a_child(in_the_child)
+        assert producer.send_and_wait("forked", b"parent").offset == 1
+
+
+def in_a_child(test: Callable[[], bool]) -> bool:
+    """Whether it holds in a forked process, which is ended when it hangs."""
+    child = os.fork()
+    if child == 0:
+        signal.alarm(DEADLINE_S)
+        holds = False
+        try:
+            holds = test()
+        finally:
+            os._exit(0 if holds else 1)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
