@@ -132,6 +132,8 @@ class Connection(asyncio.BufferedProtocol):
             raise CannotConnect(f"no broker answers at {self.address} within {self._timeout_s:g} s") from error
         except OSError as error:
             raise CannotConnect(f"no broker at {self.address}: {_reason(error)}") from error
+        except UnicodeError as error:  # of IDNA: an empty or too long part of the name
+            raise CannotConnect(f"no broker at {self.address}: no host can have this name") from error
 
     @property
     def is_open(self) -> bool:

@@ -190,6 +190,11 @@ def test_a_name_that_does_not_exist_is_said_in_one_line() -> None:
         asyncio.run(Connection.open(Address("nowhere.invalid", 9092)))
 
 
+def test_a_name_that_no_host_can_have_is_said_in_one_line() -> None:
+    with pytest.raises(CannotConnect, match=r"^no broker at a\.\.b:9092: [^\n]+$"):
+        asyncio.run(Connection.open(Address("a..b", 9092)))
+
+
 def test_a_peer_that_accepts_and_says_nothing_is_given_up() -> None:
     async def scenario() -> None:
         async with ScriptedBroker({ApiKey.API_VERSIONS: lambda _: None}) as broker:
