@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from operator import index
+from typing import Any, SupportsIndex
 
 from ...protocol.errors import KafkaError
 from ..admin.values import TopicPartition
@@ -24,6 +25,8 @@ from .subscription import SubscriptionState
 OffsetLike = int | OffsetAndMetadata | tuple[int, str]
 Commitable = Mapping[TopicPartition, OffsetLike] | ConsumerRecord[Any, Any] | FetchedBatch[Any, Any] | None
 """What can be committed: offsets by partition, a record or a batch that is done, or None for all that was handed out."""
+
+_OFFSET_BOUND = 2**63
 
 log = logging.getLogger(__name__)
 
@@ -105,6 +108,15 @@ def _offset(id_: TopicPartition, given: OffsetLike) -> OffsetAndMetadata:
         given = OffsetAndMetadata(given)
     elif not isinstance(given, OffsetAndMetadata):
         given = OffsetAndMetadata(*given)
-    if given.offset < 0:
-        raise ValueError(f"offset {given.offset} of {id_}: an offset is not negative")
+    must_be_offset(given.offset, id_)
     return given
+
+
+def must_be_offset(offset: object, id_: TopicPartition) -> None:
+    """TypeError or ValueError for what no request could say, nor any request after it."""
+    if not isinstance(offset, SupportsIndex):
+        raise TypeError(f"offset {offset!r} of {id_}: an offset is an int")
+    if index(offset) < 0:
+        raise ValueError(f"offset {offset} of {id_}: an offset is not negative")
+    if index(offset) >= _OFFSET_BOUND:
+        raise ValueError(f"offset {offset} of {id_}: an offset fits into 64 bits")

@@ -33,7 +33,7 @@ from ..cluster import BootstrapServers, Cluster
 from ..connection import SOFTWARE_NAME
 from ..errors import ClientClosed, RequestTimedOut
 from ..network import Network
-from .committing import Commitable
+from .committing import Commitable, must_be_offset
 from .consumer_settings import ConsumerSettings
 from .core import ConsumerCore, want_topics
 from .fetched_batch import FetchedBatch
@@ -287,8 +287,7 @@ class Consumer(Generic[K, V]):
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
         """Go on at this offset.  IllegalState if the partition is not assigned."""
-        if offset < 0:
-            raise ValueError(f"offset {offset} of {partition}: an offset is not negative")
+        must_be_offset(offset, partition)
         self._subscription.require(partition).move(offset)
         self._poke()
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from enum import Enum
+from typing import SupportsIndex
 
 from ..admin.values import TopicPartition
 from .listener import RebalanceListener
@@ -76,6 +77,13 @@ class SubscriptionState:
 
     def assign_by_hand(self, partitions: Iterable[TopicPartition]) -> None:
         wanted = list(partitions)
+        for each in wanted:
+            if (
+                not isinstance(each, TopicPartition)
+                or not isinstance(each.topic, str)
+                or not isinstance(each.partition, SupportsIndex)
+            ):
+                raise TypeError(f"what is assigned is a TopicPartition of a name and a number, not {each!r}")
         self._change_to(Mode.MANUAL)
         self.replace(wanted)
 

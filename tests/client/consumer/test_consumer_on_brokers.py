@@ -304,6 +304,26 @@ def test_seeking_leads_anywhere(bootstrap: str, topic: str) -> None:
                 reader.seek(TopicPartition(topic, 1), 0)
             with pytest.raises(ValueError, match="not negative"):
                 reader.seek(here, -1)
+            with pytest.raises(ValueError, match="fits into 64 bits"):
+                reader.seek(here, 2**63)
+            for wrong in ("3", 3.0, None):
+                with pytest.raises(TypeError, match="an offset is an int"):
+                    reader.seek(here, wrong)  # type: ignore[arg-type]
+            assert await take(reader, 2) == ["3", "4"]
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("wrong", [("t", 0), "t", TopicPartition("t", "0"), TopicPartition(7, 0)])  # type: ignore[arg-type]
+def test_what_is_no_partition_is_not_assigned_and_others_still_are(bootstrap: str, topic: str, wrong: Any) -> None:
+    write(bootstrap, topic, texts("", 1), partition=0)
+
+    async def scenario() -> None:
+        async with consumer(bootstrap) as reader:
+            with pytest.raises(TypeError, match="a TopicPartition of a name and a number"):
+                reader.assign([wrong])
+            reader.assign([TopicPartition(topic, 0)])
+            assert await take(reader, 1) == ["0"]
 
     run(scenario())
 
