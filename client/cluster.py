@@ -148,9 +148,11 @@ class Cluster:
         """Keep these topics up to date, too; asks at once if one is new."""
         now_s = _now_s()
         names = list(names)
-        is_new = any(name not in self._wanted for name in names)
+        new = [name for name in names if name not in self._wanted]
+        for name in new:
+            _must_be_name(name)
         self._wanted.update(dict.fromkeys(names, now_s))
-        if is_new:
+        if new:
             self.request_update()
 
     def want_all_topics(self, wanted: bool) -> None:
@@ -182,7 +184,12 @@ class Cluster:
         return self.metadata
 
     def known_topic(self, name: str) -> Topic | None:
-        """The topic if it is known and has partitions; it is kept up to date from now on."""
+        """The topic if it is known and has partitions; it is kept up to date from now on.
+
+        TypeError for what is no string, UnicodeEncodeError for one that cannot be encoded.
+        """
+        if name not in self._wanted:
+            _must_be_name(name)
         self._wanted[name] = _now_s()
         topic = self.metadata.topics.get(name)
         return topic if topic is not None and topic.partitions else None
@@ -419,9 +426,24 @@ def addresses_of(servers: BootstrapServers) -> tuple[Address, ...]:
     """The addresses that were given; ValueError with one line on what is wrong."""
     if isinstance(servers, str):
         return parse_addresses(servers)
-    return tuple(
-        address for each in servers for address in ((each,) if isinstance(each, Address) else parse_addresses(each))
-    )
+    addresses: list[Address] = []
+    for each in servers if isinstance(servers, Iterable) else [servers]:
+        if isinstance(each, Address):
+            addresses.append(each)
+        elif isinstance(each, str):
+            addresses += parse_addresses(each)
+        else:
+            raise ValueError(f"{each!r} is not an address of a broker; write HOST:PORT")
+    if not addresses:
+        raise ValueError("no address of a broker given; write HOST:PORT")
+    return tuple(addresses)
+
+
+def _must_be_name(topic: object) -> None:
+    """What cannot be asked for must not be wanted: no other topic could be asked for beside it."""
+    if not isinstance(topic, str):
+        raise TypeError(f"a topic is a name, not {topic!r}")
+    topic.encode()
 
 
 def _missing(topic: str) -> KafkaError:

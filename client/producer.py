@@ -21,13 +21,14 @@ values, not a batch that was built by hand.  Owned by the loop it was started on
 from __future__ import annotations
 
 import asyncio
+import operator
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from itertools import islice
 from random import Random
 from types import TracebackType
-from typing import Generic, TypeVar, cast
+from typing import Generic, SupportsIndex, TypeVar, cast
 
 from ..protocol.errors import KafkaError
 from .accumulator import RECORD_OVERHEAD_BYTES, Accumulator
@@ -56,6 +57,7 @@ V = TypeVar("V")
 Headers = Sequence[tuple[str, bytes | None]]
 _CHUNK = 1000  # values of a batch that are looked at together
 _BATCH_OVERHEAD_BYTES = 61
+_TIME_BOUND_MS = 2**63
 _STICKY_BYTES = 16 * 1024
 """After so many bytes without keys another partition is drawn (KIP-794 takes Kafka's default batch.size)."""
 
@@ -234,8 +236,8 @@ class Producer(Generic[K, V]):
         """Take a record, and give the awaitable of its delivery.
 
         Raises RecordTooLarge, BufferFull (no room within `max_block_ms`), KafkaError (no such topic, or not allowed),
-        ClientClosed; TypeError for what is not bytes where there is no serializer, ValueError for a partition that
-        is not there.  Cancelled, it has not taken the record.
+        ClientClosed; TypeError for what is not bytes where there is no serializer, and for headers, a time or a topic
+        of another type, ValueError for a partition that is not there.  Cancelled, it has not taken the record.
         """
         route = self._routes.get(topic)
         if route is None or self._must_pause:
@@ -253,7 +255,7 @@ class Producer(Generic[K, V]):
         if lane is None or key_bytes is not None or partition is not None:
             _must_be_bytes(key_bytes, None)
             lane = route.lane_for(key_bytes) if partition is None else route.lane_at(partition)
-        at_ms = self._clock_ns() // 1_000_000 if timestamp_ms is None else timestamp_ms
+        at_ms = self._clock_ns() // 1_000_000 if timestamp_ms is None else _in_whole_ms(timestamp_ms)
         batch = lane.open
         if (
             batch is None
@@ -284,6 +286,8 @@ class Producer(Generic[K, V]):
         as `send`; if it is cancelled, or raises, some may have been taken.
         """
         bulk = BulkDelivery()
+        if timestamp_ms is not None:
+            timestamp_ms = _in_whole_ms(timestamp_ms)
         for chunk in self._chunks(values):
             position = 0
             while position < len(chunk):
@@ -501,9 +505,27 @@ class Producer(Generic[K, V]):
             self._sending.pump_soon()
 
 
+def _in_whole_ms(timestamp: int) -> int:
+    """A record's time, if it can be written; with another its batch could not be built, nor sent what is behind it."""
+    if not isinstance(timestamp, SupportsIndex):
+        raise TypeError(f"timestamp_ms is a {type(timestamp).__name__}, not an int: whole milliseconds since 1970")
+    whole = operator.index(timestamp)
+    if not -_TIME_BOUND_MS <= whole < _TIME_BOUND_MS:
+        raise ValueError(f"timestamp_ms {whole} does not fit into 64 bits")
+    return whole
+
+
 def _size_of(headers: Headers) -> int:
-    """At most so many bytes; names may be any Unicode."""
-    return sum(4 * len(name) + len(content or b"") + 10 for name, content in headers)
+    """At most so many bytes; TypeError or ValueError for what cannot be written, before a batch is begun for it."""
+    if not isinstance(headers, Sequence):
+        raise TypeError(f"headers are a list of pairs, not a {type(headers).__name__}")
+    size = 0
+    for each in headers:
+        name, content = each if isinstance(each, tuple | list) and len(each) == 2 else (None, None)
+        if not isinstance(name, str) or not isinstance(content, bytes | bytearray | memoryview | None):
+            raise TypeError(f"a header is a pair of a str and bytes (or None), not {each!r:.100}")
+        size += len(name.encode("utf-8", "surrogateescape")) + len(content or b"") + 10
+    return size
 
 
 def _bytes_of(values: Iterable[object]) -> list[bytes]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
 
 import pytest
 from ottla.client.address import Address
@@ -329,3 +330,9 @@ def test_a_cancelled_wait_leaves_the_cluster_usable() -> None:
         assert (await cluster.topic("u")).name == "u"
 
     run(model, test)
+
+
+@pytest.mark.parametrize("servers", [None, 9092, [], b"localhost:9092", ("localhost", 9092), [None]])
+def test_what_are_no_addresses_is_refused_before_anything_is_connected_to(servers: Any) -> None:
+    with pytest.raises(ValueError, match="write HOST:PORT"):
+        Cluster(servers)

@@ -166,6 +166,56 @@ def test_records_given_together_go_together() -> None:
     run(test)
 
 
+REFUSED_AT_ONCE = {
+    "a time in seconds": ({"timestamp_ms": 1_700_000_000.5}, "timestamp_ms is a float, not an int"),
+    "a time beyond 64 bits": ({"timestamp_ms": 2**63}, "does not fit into 64 bits"),
+    "headers in a dictionary": ({"headers": {"a": b"b"}}, "headers are a list of pairs, not a dict"),
+    "a header of text": ({"headers": [("a", "b")]}, r"pair of a str and bytes \(or None\), not \('a', 'b'\)"),
+    "a header without content": ({"headers": [("a",)]}, "pair of a str and bytes"),
+    "a name of bytes": ({"headers": [(b"a", b"b")]}, "pair of a str and bytes"),
+    "a name that is no Unicode": ({"headers": [("\ud800", b"b")]}, "surrogates not allowed"),
+}
+
+
+@pytest.mark.parametrize(("wrong", "words"), REFUSED_AT_ONCE.values(), ids=REFUSED_AT_ONCE)
+def test_what_cannot_be_written_is_refused_alone(
+    wrong: dict[str, Any], words: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test(world: World, producer: Producer[Any, Any]) -> None:
+        with pytest.raises((TypeError, ValueError), match=words):
+            await producer.send("t", b"refused", partition=0, **wrong)
+        await producer.flush()
+        before = await producer.send("t", b"before", partition=0)
+        with pytest.raises((TypeError, ValueError), match=words):
+            await producer.send("t", b"refused", partition=0, **wrong)
+
+        assert (await before).offset == 0
+        assert (await producer.send_and_wait("t", b"after", partition=0)).offset == 1
+
+    assert run(test).cluster.values("t", 0) == [b"before", b"after"]
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize("time", [1_700_000_000.5, 2**63])
+def test_values_with_a_time_that_cannot_be_written_are_refused(time: Any) -> None:
+    async def test(world: World, producer: Producer[Any, Any]) -> None:
+        with pytest.raises((TypeError, ValueError), match="timestamp_ms"):
+            await producer.send_batch([b"refused"], "t", timestamp_ms=time)
+        await producer.send_and_wait("t", b"after")
+
+    assert run(test).cluster.all_values() == [b"after"]
+
+
+@pytest.mark.parametrize("topic", [None, 7, b"t", "\ud800"])
+def test_a_topic_that_is_no_name_is_refused_and_others_are_still_found(topic: Any) -> None:
+    async def test(world: World, producer: Producer[Any, Any]) -> None:
+        with pytest.raises((TypeError, UnicodeEncodeError)):
+            await producer.send(topic, b"refused")
+        await producer.send_and_wait("t", b"after")
+
+    assert run(test).cluster.all_values() == [b"after"]
+
+
 # -- deliveries are futures
 
 
