@@ -28,7 +28,7 @@ from contextlib import asynccontextmanager
 from itertools import islice
 from random import Random
 from types import TracebackType
-from typing import Generic, SupportsIndex, TypeVar, cast
+from typing import Generic, SupportsIndex, cast
 
 from ..protocol.errors import KafkaError
 from .accumulator import RECORD_OVERHEAD_BYTES, Accumulator
@@ -40,6 +40,7 @@ from .connection import SOFTWARE_NAME
 from .consumer.offset_requests import Committer, OffsetAndMetadata
 from .delivery import Delivery, GivenUp, RecordMetadata
 from .errors import ClientClosed, ClientError, ProducerFenced, RecordTooLarge, TransactionFailed
+from .key_and_value import K, V
 from .lane import Lane
 from .network import Network
 from .partitioner import Partitioner
@@ -50,9 +51,6 @@ from .routing import TopicRoute
 from .sending import Sending
 from .serializers import Serializer
 from .transactions import Transactions
-
-K = TypeVar("K")
-V = TypeVar("V")
 
 Headers = Sequence[tuple[str, bytes | None]]
 _CHUNK = 1000  # values of a batch that are looked at together

@@ -18,7 +18,7 @@ import inspect
 from collections.abc import Callable, Iterable
 from itertools import islice
 from types import TracebackType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic
 
 from .admin import Admin as AsyncAdmin
 from .background import background
@@ -27,11 +27,9 @@ from .cluster import BootstrapServers
 from .consumer.consumer import Consumer as AsyncConsumer
 from .consumer.record import ConsumerRecord
 from .delivery import Delivery, RecordMetadata
+from .key_and_value import AnyK, AnyV
 from .producer import Headers
 from .producer import Producer as AsyncProducer
-
-K = TypeVar("K")
-V = TypeVar("V")
 
 _CHUNK = 10_000
 
@@ -76,14 +74,14 @@ async def _wait_for_all(parts: list[BulkDelivery]) -> list[WrittenRange]:
     return [written for part in parts for written in await part]
 
 
-class Producer(Generic[K, V]):
+class Producer(Generic[AnyK, AnyV]):
     """The producer.  Takes the arguments of `ottla.Producer`, and is started when it is made."""
 
     def __init__(self, bootstrap_servers: BootstrapServers = "localhost:9092", **settings: Any) -> None:
         self._loop = background()
-        self._producer: AsyncProducer[K, V] = self._loop.run(_started(bootstrap_servers, settings))
+        self._producer: AsyncProducer[AnyK, AnyV] = self._loop.run(_started(bootstrap_servers, settings))
 
-    def __enter__(self) -> Producer[K, V]:
+    def __enter__(self) -> Producer[AnyK, AnyV]:
         return self
 
     def __exit__(
@@ -94,8 +92,8 @@ class Producer(Generic[K, V]):
     def send(
         self,
         topic: str,
-        value: V | None = None,
-        key: K | None = None,
+        value: AnyV | None = None,
+        key: AnyK | None = None,
         partition: int | None = None,
         timestamp_ms: int | None = None,
         headers: Headers | None = None,
@@ -106,8 +104,8 @@ class Producer(Generic[K, V]):
     def send_and_wait(
         self,
         topic: str,
-        value: V | None = None,
-        key: K | None = None,
+        value: AnyV | None = None,
+        key: AnyK | None = None,
         partition: int | None = None,
         timestamp_ms: int | None = None,
         headers: Headers | None = None,
@@ -116,7 +114,7 @@ class Producer(Generic[K, V]):
         return self._loop.run(self._producer.send_and_wait(topic, value, key, partition, timestamp_ms, headers))
 
     def send_batch(
-        self, values: Iterable[V], topic: str, *, partition: int | None = None, timestamp_ms: int | None = None
+        self, values: Iterable[AnyV], topic: str, *, partition: int | None = None, timestamp_ms: int | None = None
     ) -> SentBatch:
         """Take many values; they are iterated over in the calling thread."""
         parts: list[BulkDelivery] = []
@@ -198,7 +196,7 @@ async def _made_admin(bootstrap_servers: BootstrapServers, settings: dict[str, A
     return AsyncAdmin(bootstrap_servers, **settings)
 
 
-class Consumer(_Waited, Generic[K, V]):
+class Consumer(_Waited, Generic[AnyK, AnyV]):
     """The consumer: every method of `ottla.Consumer`, waited for; takes its arguments, started when it is made.
 
     Iterating over it gives records one by one, for ever; `getmany(timeout_ms=…)` gives many, or none, and is faster.
@@ -207,7 +205,7 @@ class Consumer(_Waited, Generic[K, V]):
     def __init__(self, *topics: str, bootstrap_servers: BootstrapServers = "localhost:9092", **settings: Any) -> None:
         super().__init__(background().run(_started_consumer(topics, bootstrap_servers, settings)))
 
-    def __enter__(self) -> Consumer[K, V]:
+    def __enter__(self) -> Consumer[AnyK, AnyV]:
         return self
 
     def __exit__(
@@ -215,11 +213,11 @@ class Consumer(_Waited, Generic[K, V]):
     ) -> None:
         self._loop.run(self._client.__aexit__(kind, error, trace))  # what is in hand is done, unless something failed
 
-    def __iter__(self) -> Consumer[K, V]:
+    def __iter__(self) -> Consumer[AnyK, AnyV]:
         return self
 
-    def __next__(self) -> ConsumerRecord[K, V]:
-        record: ConsumerRecord[K, V] = self.getone()
+    def __next__(self) -> ConsumerRecord[AnyK, AnyV]:
+        record: ConsumerRecord[AnyK, AnyV] = self.getone()
         return record
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -11,7 +12,8 @@ from pathlib import Path
 import pytest
 from support.broker import BrokerProcess, environment
 
-PAGE = (Path(__file__).parent.parent / "docs" / "client.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parent.parent
+PAGE = (ROOT / "docs" / "client.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 
 
@@ -30,3 +32,24 @@ def test_the_example_runs(broker: BrokerProcess, number: int) -> None:
     )
 
     assert (ran.returncode, ran.stderr) == (0, "")
+
+
+def test_a_strict_type_checker_has_nothing_to_say_of_the_examples(tmp_path: Path) -> None:
+    pytest.importorskip("mypy")
+    sources = tmp_path / "sources"
+    sources.mkdir()
+    (sources / "ottla").symlink_to(ROOT, target_is_directory=True)
+    pages = [tmp_path / f"example_{number}.py" for number in range(len(EXAMPLES))]
+    for page, example in zip(pages, EXAMPLES, strict=True):
+        page.write_text(example, encoding="utf-8")
+
+    checked = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent", *map(str, pages)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=tmp_path,
+        env={**os.environ, "MYPYPATH": str(sources)},
+    )
+
+    assert (checked.returncode, checked.stderr) == (0, ""), checked.stdout

@@ -32,6 +32,7 @@ from ..assignors.assignor import Assignor
 from ..cluster import BootstrapServers, Cluster
 from ..connection import SOFTWARE_NAME
 from ..errors import ClientClosed, RequestTimedOut
+from ..key_and_value import K, V
 from ..network import Network
 from .committing import Commitable, must_be_offset
 from .consumer_settings import ConsumerSettings
@@ -41,7 +42,7 @@ from .listener import RebalanceListener
 from .offset_requests import Committer, OffsetAndMetadata, OffsetAndTimestamp
 from .offset_reset import EARLIEST, LATEST, OffsetReset
 from .partition_state import PartitionState
-from .record import ConsumerRecord, K, V
+from .record import ConsumerRecord
 from .subscription import IllegalState, SubscriptionState
 
 DEFAULT_STRATEGY = ("range", "roundrobin", "cooperative-sticky")

@@ -25,7 +25,8 @@ from ...protocol.record_columns import read_columns, read_view_columns
 from ...protocol.values import dataclass, field
 from ..admin.values import TopicPartition
 from ..errors import ClientError
-from .record import ConsumerRecord, K, RecordHeaders, V
+from ..key_and_value import K, V
+from .record import ConsumerRecord, RecordHeaders
 
 Deserializer = Callable[[bytes], Any]
 # What `_make` does, without a step through Python.

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple
 
 from ...protocol.batch_header import TimestampType
 from ..admin.values import TopicPartition
-
-K = TypeVar("K")
-V = TypeVar("V")
+from ..key_and_value import K, V
 
 RecordHeaders = tuple[tuple[str, bytes | None], ...]
 
