@@ -31,6 +31,11 @@ class BackgroundLoop:
         asyncio.set_event_loop(self.loop)
         self.loop.run_forever()
 
+    @property
+    def is_running(self) -> bool:
+        """Not in the child of a fork, where its thread is not."""
+        return self._thread.is_alive()
+
     def run(self, work: Coroutine[Any, Any, T], timeout_s: float | None = None) -> T:
         """What the coroutine returns.  TimeoutError, and it is cancelled, when it takes longer than `timeout_s`.
 
@@ -39,7 +44,7 @@ class BackgroundLoop:
         if threading.current_thread() is self._thread:
             work.close()
             raise RuntimeError("ottla.sync waits, so it cannot be used in a callback of its own loop")
-        if not self._thread.is_alive():
+        if not self.is_running:
             work.close()
             raise RuntimeError("this client of ottla.sync was made before a fork; make one in each process")
         future = asyncio.run_coroutine_threadsafe(work, self.loop)

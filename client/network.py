@@ -34,13 +34,14 @@ class TcpNetwork:
     async def connect(self, address: Address, factory: ProtocolFactory) -> None:
         """Resolve the name and try its addresses in turn, each with a head start (RFC 8305); on any loop, also uvloop's."""
         loop = asyncio.get_running_loop()
-        addresses = await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
         try:
+            addresses = await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
             connected = await start_connection(addresses, happy_eyeballs_delay=_HEAD_START_S)
             try:
                 await loop.create_connection(factory, sock=connected)
             except BaseException:
                 connected.close()
                 raise
-        except RuntimeError as error:  # uvloop's, of a descriptor that it has not let go of yet
+        # uvloop's, of a descriptor that it has not let go of yet; the executor's, that names are not looked up any more at exit
+        except RuntimeError as error:
             raise OSError(str(error)) from error

@@ -13,6 +13,7 @@ who has many records gives them to `send_batch`.
 
 from __future__ import annotations
 
+import atexit
 import functools
 import inspect
 from collections.abc import Callable, Iterable
@@ -75,11 +76,15 @@ async def _wait_for_all(parts: list[BulkDelivery]) -> list[WrittenRange]:
 
 
 class Producer(Generic[AnyK, AnyV]):
-    """The producer.  Takes the arguments of `ottla.Producer`, and is started when it is made."""
+    """The producer.  Takes the arguments of `ottla.Producer`, and is started when it is made.
+
+    One that nobody stopped delivers what it has taken when the interpreter ends: its loop would end in the middle.
+    """
 
     def __init__(self, bootstrap_servers: BootstrapServers = "localhost:9092", **settings: Any) -> None:
         self._loop = background()
         self._producer: AsyncProducer[AnyK, AnyV] = self._loop.run(_started(bootstrap_servers, settings))
+        atexit.register(self._stop_at_exit)
 
     def __enter__(self) -> Producer[AnyK, AnyV]:
         return self
@@ -133,9 +138,14 @@ class Producer(Generic[AnyK, AnyV]):
 
     def stop(self) -> None:
         """Deliver everything, and close."""
+        atexit.unregister(self._stop_at_exit)
         self._loop.run(self._producer.stop())
 
     close = stop
+
+    def _stop_at_exit(self) -> None:
+        if self._loop.is_running:  # else it is another process's to stop
+            self.stop()
 
 
 async def _started(bootstrap_servers: BootstrapServers, settings: dict[str, Any]) -> AsyncProducer[Any, Any]:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 import pytest
-from ottla.client.admin import NewTopic
+from ottla.client.admin import NewTopic, OffsetSpec, TopicPartition
 from ottla.client.background import BackgroundLoop, background
 from ottla.client.errors import CannotConnect, ClientClosed
 from ottla.sync import Admin, Consumer, Producer
-from support.broker import BrokerProcess
+from support.broker import BrokerProcess, environment
 
 DEADLINE_S = 60
 
@@ -71,6 +72,25 @@ def test_records_are_read_in_a_script(broker: BrokerProcess) -> None:
         assert consumer.subscription() == {"read"}
         consumer.pause(*consumer.assignment())
         assert consumer.paused() == consumer.assignment()
+
+
+FORGETFUL = """
+from ottla.sync import Producer
+
+Producer({bootstrap!r}).send_batch([b"x" * 1_000] * 20_000, "forgotten")
+"""
+
+
+def test_what_a_script_has_sent_is_delivered_though_it_forgets_to_stop(broker: BrokerProcess) -> None:
+    script = FORGETFUL.format(bootstrap=broker.bootstrap)
+    ran = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, timeout=60, env=environment()
+    )
+
+    assert (ran.returncode, ran.stderr) == (0, "")
+    with Admin(broker.bootstrap) as admin:
+        here = TopicPartition("forgotten", 0)
+        assert admin.list_offsets({here: OffsetSpec.LATEST})[here].offset == 20_000
 
 
 def test_nobody_there_is_said_as_always() -> None:
