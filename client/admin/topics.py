@@ -26,7 +26,7 @@ class TopicsAdmin(AdminPart):
 
     async def describe_topics(self, names: Iterable[str]) -> dict[str, TopicDescription | KafkaError]:
         """Each of these topics; UNKNOWN_TOPIC_OR_PARTITION for one that does not exist (it is not created)."""
-        answer = await self._asking.metadata(list(names))
+        answer = await self._asking.metadata(_several(names))
         return {topic.name: refusal(topic.error_code) or _topic(topic) for topic in answer.topics}
 
     async def create_topics(
@@ -49,7 +49,7 @@ class TopicsAdmin(AdminPart):
 
     async def delete_topics(self, names: Iterable[str]) -> dict[str, KafkaError | None]:
         """Delete topics by name; None says that it is done."""
-        names = list(names)
+        names = _several(names)
         request = Message(
             topics=[Message(name=name) for name in names], topic_names=names, timeout_ms=self._asking.timeout_ms
         )
@@ -67,6 +67,17 @@ class TopicsAdmin(AdminPart):
         )
         answer = await self._asking.change(ApiKey.CREATE_PARTITIONS, request)
         return {topic.name: refusal(topic.error_code, topic.error_message) for topic in answer.results}
+
+
+def _several(names: Iterable[str]) -> list[str]:
+    """TypeError for one name, whose letters would be taken for topics, and for what is none."""
+    if isinstance(names, str):
+        raise TypeError(f"several topics are asked for by name: write [{names!r}]")
+    listed = list(names)
+    for name in listed:
+        if not isinstance(name, str):
+            raise TypeError(f"a topic is a name, not {name!r}")
+    return listed
 
 
 def _number(wire: int) -> int | None:
