@@ -23,7 +23,6 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
@@ -51,11 +50,9 @@ CLOSING_TIMEOUT_S = 5.0
 """How long a peer that does not read may hold up the end of a connection with unsent bytes."""
 _MAX_CORRELATION_ID = 2**31 - 1
 _READS_AT_ONCE = 16
-_JOINS_PARTS = sys.version_info < (3, 12)
-"""`writelines` makes one buffer of all it is given; since then it hands the parts to the system."""
+"""So often a large answer is read on before the loop has its turn."""
 _LARGE_BYTES = 128 * 1024
 _WITH_ITS_HEAD_BYTES = 16 * 1024
-"""So often a large answer is read on before the loop has its turn."""
 _CAN_READ_ON = hasattr(os, "readv")  # not on Windows
 
 Buffer = bytes | bytearray | memoryview
@@ -240,8 +237,12 @@ class Connection(asyncio.BufferedProtocol):
         correlation_id = self._next_correlation_id
         self._next_correlation_id = (correlation_id + 1) & _MAX_CORRELATION_ID
         header = encode_request_header(key, version, correlation_id, self._client_id)
-        size = encode_size(len(header) + sum(map(len, body)))
-        _write_parts(self._transport, (size + header, *body))
+        size = len(header) + sum(map(len, body))
+        parts = (encode_size(size) + header, *body)
+        if size < _LARGE_BYTES:
+            self._transport.write(b"".join(parts))
+        else:
+            _write_large(self._transport, parts)
         return correlation_id
 
     def _raise_if_ended(self) -> None:
@@ -333,16 +334,24 @@ class Connection(asyncio.BufferedProtocol):
                 waiter.answer.set_exception(_again(why))
 
 
-def _write_parts(transport: asyncio.Transport, parts: Sequence[Buffer]) -> None:
-    """As `writelines`, but that a large part is not copied before the system copies it; it begins in what goes first."""
-    if not _JOINS_PARTS or max(map(len, parts)) < _LARGE_BYTES:
-        transport.writelines(parts)
-        return
-    at = max(range(len(parts)), key=lambda each: len(parts[each]))
-    large = memoryview(parts[at])
-    transport.write(b"".join((*parts[:at], large[:_WITH_ITS_HEAD_BYTES])))
-    transport.write(large[_WITH_ITS_HEAD_BYTES:])
-    transport.writelines(parts[at + 1 :])
+def _write_large(transport: asyncio.Transport, parts: Sequence[Buffer]) -> None:
+    """Write all, no large part copied before the system copies it; each begins in what goes before it.
+
+    Not by `writelines`: before Python 3.12 it joins the parts.  asyncio's later ones send them as they are, but 3.12 and
+    the first of 3.13 pause nobody, fail in the moment between the end of a socket and `connection_lost`, and keep an
+    empty last part, which the loop then tries to send in every turn.
+    """
+    small: list[Buffer] = []
+    for part in parts:
+        if len(part) < _LARGE_BYTES:
+            small.append(part)
+            continue
+        large = memoryview(part)
+        transport.write(b"".join((*small, large[:_WITH_ITS_HEAD_BYTES])))
+        transport.write(large[_WITH_ITS_HEAD_BYTES:])
+        small = []
+    if small:
+        transport.write(b"".join(small))
 
 
 def _again(error: ClientError) -> ClientError:

@@ -6,13 +6,13 @@ import asyncio
 import os
 import socket
 import struct
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
 
 import pytest
 from ottla.client.address import Address
-from ottla.client.connection import Connection, RawAnswer
+from ottla.client.connection import CLOSING_TIMEOUT_S, Connection, RawAnswer
 from ottla.client.errors import CannotConnect, ConnectionLost, RequestTimedOut, UnsupportedApi
 from ottla.client.receiving import SCRATCH_BYTES
 from ottla.protocol.apis import SUPPORTED, ApiKey
@@ -229,9 +229,6 @@ class _Recording(asyncio.Transport):
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.parts.append(data)
 
-    def writelines(self, list_of_data: Any) -> None:
-        self.parts += list_of_data
-
     def abort(self) -> None:
         """Nothing is open."""
 
@@ -242,15 +239,94 @@ def test_a_request_is_written_in_order_and_what_is_large_in_it_is_not_copied(siz
         transport, large = _Recording(), bytearray(os.urandom(size))
         connection = Connection(Address("h", 1), client_id="me", timeout_s=30)
         connection.connection_made(transport)
-        answer = connection.send(ApiKey.PRODUCE, 9, b"before", large, b"behind")
+        answer = connection.send(ApiKey.PRODUCE, 9, b"before", large, b"between", large, b"behind")
         connection.connection_lost(None)
         with pytest.raises(ConnectionLost):
             await answer
 
         written = b"".join(transport.parts)
-        assert written.endswith(b"before" + large + b"behind")
+        assert written.endswith(b"before" + large + b"between" + large + b"behind")
         assert int.from_bytes(written[:4], "big") == len(written) - 4
-        assert size < 100_000 or max(memoryview(part).obj is large for part in transport.parts)
+        in_place = sum(memoryview(part).obj is large for part in transport.parts)
+        assert in_place == (2 if size >= 128 * 1024 else 0)
+
+    asyncio.run(scenario())
+
+
+@asynccontextmanager
+async def over_a_socket() -> AsyncIterator[tuple[Connection, socket.socket]]:
+    """A connection that the loop's own transport carries, and the broker's end of it."""
+    ours, broker = socket.socketpair()
+    connection = Connection(Address("h", 1), client_id="me", timeout_s=30)
+    with broker:
+        await asyncio.get_running_loop().create_connection(lambda: connection, sock=ours)
+        yield connection, broker
+    await connection.close()
+
+
+def read_to_its_end(source: socket.socket) -> int:
+    """How many bytes came."""
+    return sum(iter(lambda: len(source.recv(65536)), 0))
+
+
+@pytest.mark.parametrize("size", [100_000, 1_000_000])
+def test_a_broker_that_does_not_read_has_senders_wait(size: int) -> None:
+    async def scenario() -> None:
+        async with over_a_socket() as (connection, _):
+            for _ in range(5_000_000 // size):
+                connection.send_unanswered(ApiKey.PRODUCE, 9, bytes(size))
+
+            assert not connection.is_writable
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("size", [10, 1_000_000])
+def test_what_is_sent_to_a_socket_that_just_failed_is_told_so_and_leaves_nothing_in_the_loop(size: int) -> None:
+    async def scenario() -> None:
+        async with over_a_socket() as (connection, broker):
+            broker.close()
+            connection.send_unanswered(ApiKey.PRODUCE, 9, b"finds the socket closed")
+            answer = connection.send(ApiKey.PRODUCE, 9, bytes(size))
+
+            with pytest.raises(ConnectionLost, match="the broker at h:1 closed the connection"):
+                await answer
+        async with over_a_socket() as (connection, broker):  # which gets the descriptor that has become free
+            answer = connection.send(ApiKey.METADATA, 1, b"which topics?", timeout_s=5)
+            broker.sendall(encode_size(8) + bytes(4) + b"none")
+
+            assert (await answer).frame == bytes(4) + b"none"
+
+    asyncio.run(scenario())
+
+
+def test_what_is_sent_after_the_end_is_read_and_before_the_connection_hears_of_it_is_told_so() -> None:
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        async with over_a_socket() as (connection, broker), asyncio.timeout(10):
+            sent: asyncio.Future[asyncio.Future[RawAnswer]] = loop.create_future()
+            broker.close()
+            # A turn of the loop looks at sockets first, then at timers; `connection_lost` is for the next turn.
+            loop.call_at(loop.time(), lambda: sent.set_result(connection.send(ApiKey.METADATA, 1, b"which topics?")))
+
+            answer = await sent
+            with pytest.raises(ConnectionLost, match="the broker at h:1 closed the connection"):
+                await answer
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("size", [10, 1_000_000])
+def test_an_empty_part_is_not_left_to_be_sent(size: int) -> None:
+    async def scenario() -> None:
+        async with over_a_socket() as (connection, broker):
+            with ThreadPoolExecutor(1) as reader:
+                read = reader.submit(read_to_its_end, broker)
+                connection.send_unanswered(ApiKey.PRODUCE, 9, bytes(size), b"")
+                async with asyncio.timeout(CLOSING_TIMEOUT_S / 2):
+                    await connection.close()
+
+                assert read.result() > size
 
     asyncio.run(scenario())
 
@@ -266,7 +342,7 @@ class _Socketed(asyncio.Transport):
     def __init__(self, ours: socket.socket) -> None:
         super().__init__({"socket": ours})
 
-    def writelines(self, list_of_data: Any) -> None:
+    def write(self, data: bytes | bytearray | memoryview) -> None:
         """Nobody reads the request."""
 
     def abort(self) -> None:

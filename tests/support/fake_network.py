@@ -135,9 +135,6 @@ class _Pipe(asyncio.Transport):
 
     # -- the transport that the client sees
 
-    def writelines(self, list_of_data: object) -> None:
-        self.write(b"".join(list_of_data))  # type: ignore[call-overload]
-
     def write(self, data: bytes | bytearray | memoryview) -> None:
         if not self._is_cut and not self._is_silent:
             self._to_server.send(bytes(data))
