@@ -28,7 +28,7 @@ from contextlib import asynccontextmanager
 from itertools import islice
 from random import Random
 from types import TracebackType
-from typing import Generic, SupportsIndex, cast
+from typing import Generic, cast
 
 from ..protocol.errors import KafkaError
 from .accumulator import RECORD_OVERHEAD_BYTES, Accumulator
@@ -505,9 +505,12 @@ class Producer(Generic[K, V]):
 
 def _in_whole_ms(timestamp: int) -> int:
     """A record's time, if it can be written; with another its batch could not be built, nor sent what is behind it."""
-    if not isinstance(timestamp, SupportsIndex):
-        raise TypeError(f"timestamp_ms is a {type(timestamp).__name__}, not an int: whole milliseconds since 1970")
-    whole = operator.index(timestamp)
+    try:
+        whole = operator.index(timestamp)
+    except TypeError:
+        raise TypeError(
+            f"timestamp_ms is a {type(timestamp).__name__}, not an int: whole milliseconds since 1970"
+        ) from None
     if not -_TIME_BOUND_MS <= whole < _TIME_BOUND_MS:
         raise ValueError(f"timestamp_ms {whole} does not fit into 64 bits")
     return whole
