@@ -26,6 +26,8 @@ _REST = struct.Struct(">hiqqqhii")
 OVERHEAD_BYTES = _HEAD.size + _REST.size  # 61
 
 GZIP, SNAPPY, LZ4, ZSTD = 1, 2, 3, 4
+_GZIP_HEADER = 16
+"""Added to its bits of window, zlib writes gzip's header as it was recorded; `gzip` of Python 3.13 names no system in it."""
 TIMESTAMP_TYPE_BIT, TRANSACTIONAL_BIT, CONTROL_BIT, DELETE_HORIZON_BIT = 0x08, 0x10, 0x20, 0x40
 
 # How reading bytes that are no records ends.
@@ -130,7 +132,7 @@ def _varint_bytes(data: bytes | None) -> bytes:
 
 def compress(codec: int, data: bytes) -> bytes:
     if codec == GZIP:
-        return gzip.compress(data, mtime=0)
+        return zlib.compress(data, zlib.Z_BEST_COMPRESSION, zlib.MAX_WBITS + _GZIP_HEADER)
     if codec == SNAPPY:
         return bytes(cramjam.snappy.compress_raw(data))
     if codec == LZ4:
