@@ -28,6 +28,7 @@ from .partition_state import Needs, PartitionState, Reading
 from .poll_clock import PollClock
 from .record import ConsumerRecord
 from .subscription import SubscriptionState
+from .turns import RECORDS_PER_LOOK, Turns
 from .waking import Wake
 
 AnyRecord = ConsumerRecord[Any, Any]
@@ -66,6 +67,8 @@ class HandingOut:
         self._check = check
         self._came_back = came_back
         self._in_hand: list[PartitionState] = []
+        self._turns = Turns()
+        self._before_look = RECORDS_PER_LOOK  # records that `at_once` gives before it looks whether a turn is due
 
     # -- the user comes, and goes with what it was given
 
@@ -103,6 +106,11 @@ class HandingOut:
         state = self._in_hand[0] if self._in_hand else None
         if state is None or state.reading is None or state.held or state.paused or len(self._in_hand) > 1:
             return None
+        self._before_look -= 1
+        if self._before_look <= 0:
+            self._before_look = RECORDS_PER_LOOK
+            if self._turns.is_due:
+                return None
         record = next(state.reading.records, None)
         if record is not None:
             state.in_hand_from, state.is_iterated = record.offset, False
@@ -187,11 +195,17 @@ class HandingOut:
                 assert state is not None, "waited without end"
                 reading = self._reading(state)
             self._give(state, first_offset=None)
+            before_look = RECORDS_PER_LOOK
             for record in reading.records:
                 state.position = record.offset + 1
                 yield record
+                before_look -= 1
                 if state.reading is not reading:
                     break
+                if before_look <= 0:
+                    if self._turns.is_due:
+                        break
+                    before_look = RECORDS_PER_LOOK
             else:
                 state.settle()
                 self._end_of(state, reading)
@@ -245,7 +259,10 @@ class HandingOut:
             if state is not None:
                 self._raise_failure(state)
                 if self._open_chunk(state) and not has_waited:
-                    await asyncio.sleep(0)  # the fetcher asks for the next one, which comes while this one is read
+                    await self._turns.give()  # the fetcher asks for the next one, which comes while this one is read
+                elif not has_waited and self._turns.is_due:
+                    has_waited = True
+                    await self._turns.give()
                 elif state.reading is not None or not decode or self._begin_batch(state):
                     return state
                 continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
+from unittest import mock
 
 import pytest
 from ottla.client.admin.values import TopicPartition
@@ -12,6 +13,7 @@ from ottla.client.consumer.chunk import Budget, Chunk, Frame
 from ottla.client.consumer.handing_out import HandingOut, HandingOutSettings
 from ottla.client.consumer.poll_clock import PollClock
 from ottla.client.consumer.subscription import SubscriptionState
+from ottla.client.consumer.turns import EVERY_S, RECORDS_PER_LOOK
 from ottla.client.consumer.waking import Wake
 from ottla.protocol.records import BatchBuilder
 from support.consuming import run
@@ -89,3 +91,52 @@ def test_the_next_fetch_is_under_way_before_the_user_gets_what_the_last_one_brou
         assert fetcher.asked_after[-1] == 1
 
     run(scenario())
+
+
+async def iterated(handing_out: HandingOut, count: int) -> None:
+    async for _ in handing_out.records():
+        count -= 1
+        if not count:
+            return
+
+
+async def asked_for_one_by_one(handing_out: HandingOut, count: int) -> None:
+    for _ in range(count):
+        if handing_out.at_once() is None:
+            await handing_out.one(None)
+
+
+@pytest.mark.parametrize("take", [iterated, asked_for_one_by_one])
+def test_a_user_that_never_waits_leaves_the_loop_its_turns(take: Callable[[HandingOut, int], Awaitable[None]]) -> None:
+    async def scenario() -> None:
+        subscription = fetched()
+        frame = Frame.reserve(Budget(1_000_000), 0)
+        subscription.require(T0).add(Chunk(frame, memoryview(batch(0, *[b"x"] * 1_000)), 1_000, 0))
+        now_s, turns = 0.0, 0
+        loop = asyncio.get_running_loop()
+
+        def time() -> float:
+            nonlocal now_s
+            now_s += EVERY_S
+            return now_s
+
+        def turn() -> None:
+            nonlocal turns
+            turns += 1
+            loop.call_soon(turn)
+
+        handing_out = HandingOut(
+            subscription,
+            NotingFetcher([]),  # type: ignore[arg-type]
+            HandingOutSettings(),
+            PollClock(1_000, 0.0),
+            check=lambda: None,
+            came_back=lambda: None,
+        )
+        turn()
+        with mock.patch.object(loop, "time", time):
+            await take(handing_out, 1_000)
+
+        assert turns >= 1_000 // RECORDS_PER_LOOK
+
+    asyncio.run(scenario())
