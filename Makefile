@@ -22,7 +22,7 @@ TESTS ?=
 SPARK_VENV := .venv-spark
 SPARK := 4.2.0
 
-PACKAGES := protocol storage broker client cli
+PACKAGES := protocol storage broker client cli testing
 SOURCES := $(shell find $(PACKAGES) -name '*.py') __init__.py __main__.py
 
 .DEFAULT_GOAL := help

@@ -28,6 +28,7 @@ ARROWS = {
     "broker": {"storage", "protocol"},
     "client": {"protocol"},
     "cli": {"client", "broker", "storage", "protocol", ""},
+    "testing": set[str](),
 }
 
 

@@ -1,4 +1,4 @@
-"""Ottla as a process of its own, for tests that talk to it from outside, stop it or kill it.
+"""Ottla as a process of its own, as users have it (`ottla.testing`), with what only our own tests ask for.
 
     with BrokerProcess(tmp_path / "ottla", {"num.partitions": "3"}) as broker:
         ...                                          # broker.bootstrap is "127.0.0.1:PORT"
@@ -6,41 +6,34 @@
         broker.start()                               # same directory, same port
         assert broker.stop() == 0                    # SIGTERM; the exit code
 
-It has the face of `support.apache_kafka.ApacheKafka`, so that a test may be given either.  The port lies outside
-the range from which the system takes ports for outgoing connections: otherwise one of the clients that try to
-reconnect could be given the broker's own port while that is down.
+It has the face of `support.apache_kafka.ApacheKafka`, so that a test may be given either.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
-import random
 import re
-import shutil
-import signal
 import socket
 import struct
-import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
+from typing import ClassVar
 
-POLL_S = 0.005
-FIXED_PORTS = range(20_000, 30_000)
+from ottla.testing import broker_process
+from ottla.testing.broker_process import POLL_S, die_with_parent, environment, free_fixed_port, without_colours
+
 METADATA = 3
 
 
-class BrokerProcess:
-    """One broker on 127.0.0.1, its data under `directory`; a context manager, or start and stop it by hand.
+class BrokerProcess(broker_process.BrokerProcess):
+    """Kafka's settings are as Kafka has them; it has started when it answers Metadata.
 
-    Leaving the context stops it cleanly, or kills it when the test failed.
-    `settings` go to `ottla serve --set`; `prefix` is put in front of the command (`nsenter …`, `prlimit …`).
-    `python` is the interpreter, if not the tests' own.
-    The process dies with the test process, however that ends, where `setpriv` exists (Linux).
+    `prefix` is put in front of the command (`nsenter …`, `prlimit …`), `arguments` behind it.  `python` is the
+    interpreter, if not the tests' own.
     """
+
+    defaults: ClassVar[Mapping[str, object]] = {}
 
     def __init__(
         self,
@@ -53,37 +46,15 @@ class BrokerProcess:
         python: str = sys.executable,
         log_directory: Path | None = None,
     ) -> None:
-        self.directory = directory
+        super().__init__(directory, settings, port=port or free_fixed_port())
         self.log_directory = log_directory or directory / "data"
-        self.port = port or free_fixed_port()
-        self.settings = dict(settings or {})
         self._prefix = tuple(prefix)
         self._arguments = tuple(arguments)
         self._python = python
-        self._process: subprocess.Popen[bytes] | None = None
-        self._output_start = 0
 
     @property
     def bootstrap(self) -> str:
-        return f"127.0.0.1:{self.port}"
-
-    @property
-    def output(self) -> str:
-        """What it printed, standard output and error together, since its last start."""
-        if not self._output_file.exists():
-            return ""
-        with self._output_file.open("rb") as file:
-            file.seek(self._output_start)
-            return without_colours(file.read().decode(errors="replace"))
-
-    @property
-    def pid(self) -> int:
-        assert self._process is not None, "not started"
-        return self._process.pid
-
-    @property
-    def is_running(self) -> bool:
-        return self._process is not None and self._process.poll() is None
+        return self.bootstrap_servers
 
     @property
     def rss_bytes(self) -> int:
@@ -98,36 +69,10 @@ class BrokerProcess:
     def forget_peak_rss(self) -> None:
         Path(f"/proc/{self.pid}/clear_refs").write_text("5")
 
-    def __enter__(self) -> BrokerProcess:
-        try:
-            self.start()
-        except BaseException:
-            self.kill()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if error is None and self.is_running:
-            self.stop()
-        self.kill()
-
     def start(self, *, timeout_s: float = 60) -> float:
         """Start, wait until it answers Metadata, and return how many seconds that took from exec."""
         self.launch()
         return self.wait_until_it_answers(timeout_s=timeout_s)
-
-    def launch(self) -> None:
-        """Start and do not wait."""
-        assert not self.is_running, "already started"
-        self.directory.mkdir(parents=True, exist_ok=True)
-        with self._output_file.open("ab") as output:
-            self._output_start = output.tell()
-            self._process = subprocess.Popen(
-                self.command(), stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=environment()
-            )
-        self._launched_at = time.monotonic()
 
     def command(self) -> list[str]:
         settings = {
@@ -147,38 +92,6 @@ class BrokerProcess:
             time.sleep(POLL_S)  # another process's start-up has no event to wait for
         return time.monotonic() - self._launched_at
 
-    def stop(self, *, timeout_s: float = 60) -> int:
-        """SIGTERM; the exit code.  AssertionError, after a hard kill, when it has not ended within `timeout_s`."""
-        self.signal(signal.SIGTERM)
-        try:
-            return self.wait(timeout_s=timeout_s)
-        except subprocess.TimeoutExpired:
-            self.kill()
-            raise AssertionError(f"not stopped within {timeout_s:g} s:\n{self.output}") from None
-
-    def signal(self, number: int) -> None:
-        assert self._process is not None, "not started"
-        self._process.send_signal(number)
-
-    def wait(self, *, timeout_s: float) -> int:
-        """Its exit code once it has ended; subprocess.TimeoutExpired if it does not."""
-        assert self._process is not None, "not started"
-        return self._process.wait(timeout_s)
-
-    def exit_code(self) -> int | None:
-        """None while it runs."""
-        return None if self._process is None else self._process.poll()
-
-    def kill(self) -> None:
-        """SIGKILL if it runs: what a crash leaves.  The process is gone on return."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-
-    @property
-    def _output_file(self) -> Path:
-        return self.directory / "output.txt"
-
 
 def answers_metadata(port: int) -> bool:
     """Whether a broker lists itself there: Metadata v1, asked for no topics."""
@@ -194,25 +107,6 @@ def answers_metadata(port: int) -> bool:
         return False
 
 
-def free_fixed_port() -> int:
-    """A port nobody listens on just now and nobody is given for an outgoing connection."""
-    for port in random.sample(FIXED_PORTS, 100):
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
-    raise AssertionError("no free port")
-
-
-def environment(**more: str) -> dict[str, str]:
-    """The environment for an Ottla process: nothing that would configure it, or have it compiled at every start."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith("OTTLA_") and name != "PYTHONDONTWRITEBYTECODE"
-    }
-    return {**kept, "PYTHONUNBUFFERED": "1", "NO_COLOR": "1", **more}
-
-
 def status_bytes(pid: int, field: str) -> int:
     """A size from /proc/PID/status, e.g. `VmRSS` (Linux)."""
     status = Path(f"/proc/{pid}/status").read_text()
@@ -221,10 +115,12 @@ def status_bytes(pid: int, field: str) -> int:
     return int(found[1]) * 1024
 
 
-def without_colours(text: str) -> str:
-    return re.sub(r"\x1b\[[0-9;]*m", "", text)
-
-
-def die_with_parent() -> list[str]:
-    setpriv = shutil.which("setpriv")
-    return [setpriv, "--pdeathsig", "KILL"] if setpriv else []
+__all__ = (
+    "BrokerProcess",
+    "answers_metadata",
+    "die_with_parent",
+    "environment",
+    "free_fixed_port",
+    "status_bytes",
+    "without_colours",
+)
