@@ -61,6 +61,8 @@ def _flags(options: ServeOptions) -> dict[str, Given]:
     from ..broker.listeners import Listener
 
     host, port = options.host, options.port
+    if host is not None and host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]  # an IPv6 address as listeners have it
     given = []
     if host is not None or port is not None:
         listener = Listener("PLAINTEXT", host or DEFAULT_HOST, DEFAULT_PORT if port is None else port)

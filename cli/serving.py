@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from .. import __version__
 from ..broker.app import Broker
@@ -27,6 +28,7 @@ from .loading_display import LoadingDisplay
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _HANGUP = getattr(signal, "SIGHUP", None)  # Windows has none
 _MOST_OPEN_FILES_ON_MACOS = 10_240  # OPEN_MAX: more may be refused, though the hard limit says that there is none
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NAMES = ("ottla", "ottla.exe")
 
 log = logging.getLogger(__name__)
@@ -89,12 +91,14 @@ async def _start(loaded: LoadedConfig, display: LoadingDisplay) -> Broker:
     except (LockedError, ForeignDirectory, CorruptCheckpoint, JournalDamaged) as error:
         raise CommandError(str(error), exit_code=FAILED) from error
     except OSError as error:
-        raise CommandError(_why_not_started(error), exit_code=FAILED) from error
+        raise CommandError(_why_not_started(error, loaded.config.data_directory), exit_code=FAILED) from error
     finally:
         display.close()
 
 
-def _why_not_started(error: OSError) -> str:
+def _why_not_started(error: OSError, directory: Path) -> str:
+    if error.errno in _NO_ROOM and error.filename is None:  # of a write, which names no file
+        return f"cannot start: {error.strerror}: {directory}"
     if error.errno == errno.EADDRINUSE:
         return f"cannot listen: {error.strerror}; --port takes another port, 0 any free one"
     return f"cannot start: {error}"

@@ -122,12 +122,20 @@ def test_connections_that_no_open_file_is_left_for_are_refused_and_said_to_be(tm
         assert "the limit of open files (ulimit -n) has room for 8 connections" in broker.output
 
 
-def test_a_host_that_nobody_knows_is_named(tmp_path: Path) -> None:
-    ended = start_and_wait("--data", str(tmp_path), "--host", "nowhere.invalid", "--port", "0")
+@pytest.mark.parametrize("host", ["nowhere.invalid", "[nowhere.invalid]"])
+def test_a_host_that_nobody_knows_is_named_also_in_the_brackets_of_an_ipv6_address(tmp_path: Path, host: str) -> None:
+    ended = start_and_wait("--data", str(tmp_path), "--host", host, "--port", "0")
 
     assert ended.returncode == 1
     assert ended.stderr.startswith("ottla: cannot start: ")
     assert ended.stderr.endswith(": 'nowhere.invalid'\n")
+
+
+@pytest.mark.skipif(shutil.which("prlimit") is None, reason="prlimit is Linux's")
+def test_where_there_is_no_room_to_begin_with_is_named(tmp_path: Path) -> None:
+    ended = start_and_wait("--data", str(tmp_path), "--port", "0", prefix=("prlimit", "--fsize=0"))
+
+    assert (ended.returncode, ended.stderr) == (1, f"ottla: cannot start: File too large: {tmp_path}\n")
 
 
 def test_a_second_broker_on_the_same_data_is_refused_naming_the_first(tmp_path: Path) -> None:
@@ -193,7 +201,7 @@ def test_port_0_takes_a_free_port_and_says_which(tmp_path: Path) -> None:
     assert (listed.exit_code, listed.err) == (0, "")
 
 
-def start_and_wait(*arguments: str) -> subprocess.CompletedProcess[str]:
+def start_and_wait(*arguments: str, prefix: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
     """Run a broker that is expected to give up by itself."""
-    command = [sys.executable, "-m", "ottla", "serve", *arguments]
+    command = [*prefix, sys.executable, "-m", "ottla", "serve", *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment())
