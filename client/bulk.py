@@ -8,6 +8,7 @@ from typing import Any
 
 from ..protocol.values import dataclass
 from .delivery import Fate, RecordMetadata
+from .home_loop import must_be_on
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,9 @@ class BulkDelivery:
         return ranges
 
     def __await__(self) -> Generator[Any, None, list[WrittenRange]]:
+        for part in self._parts:
+            if part.fate.outcome is None:
+                must_be_on(part.fate.loop, "producer")
         yield from settled([part.fate for part in self._parts]).__await__()
         return self.result()
 

@@ -15,7 +15,8 @@ retries, lost connections, and new leaders; one whose delivery failed says wheth
 failure is never quiet: it is raised to whoever awaits the delivery, or logged when nobody ever did.
 
 Names and keyword arguments are those of aiokafka's AIOKafkaProducer where they mean the same; `send_batch` takes
-values, not a batch that was built by hand.  Owned by the loop it was started on; `ottla.sync` is for threads.
+values, not a batch that was built by hand.  Owned by the loop it was started on, and on another one a RuntimeError;
+`ottla.sync` is for threads.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ from .connection import SOFTWARE_NAME
 from .consumer.offset_requests import Committer, OffsetAndMetadata
 from .delivery import Delivery, GivenUp, RecordMetadata
 from .errors import ClientClosed, ClientError, ProducerFenced, RecordTooLarge, TransactionFailed
+from .home_loop import must_be_on
 from .key_and_value import K, V
 from .lane import Lane
 from .network import Network
@@ -195,6 +197,7 @@ class Producer(Generic[K, V]):
         """
         if not self._is_running:
             return
+        self._must_be_home()
         self._is_running = False
         self._topics.close()
         self._room.close()
@@ -283,6 +286,7 @@ class Producer(Generic[K, V]):
         Without a partition they are spread a batch at a time.  The awaitable says where they were written.  Raises
         as `send`; if it is cancelled, or raises, some may have been taken.
         """
+        self._must_run()
         bulk = BulkDelivery()
         if timestamp_ms is not None:
             timestamp_ms = _in_whole_ms(timestamp_ms)
@@ -299,6 +303,8 @@ class Producer(Generic[K, V]):
 
     async def flush(self) -> None:
         """Send what was taken without waiting for more, and return when all of it was delivered, or failed."""
+        if self._is_running:
+            self._must_be_home()
         self._accumulator.hurry()
         undecided = self._accumulator.undecided()
         if self._sending is not None:
@@ -372,6 +378,8 @@ class Producer(Generic[K, V]):
     def _own_transactions(self) -> Transactions:
         if self._transactions is None:
             raise TransactionFailed("the producer has no transactional_id")
+        if self._is_running:
+            self._must_be_home()
         return self._transactions
 
     async def _abort_because_of(self, reason: BaseException) -> None:
@@ -422,6 +430,7 @@ class Producer(Generic[K, V]):
                 f" ({self._settings.max_request_size}); raise it, and max.message.bytes of the topic"
             )
         assert self._sending is not None, "it runs"
+        self._must_be_home()
         now_s = self._loop.time()
         route.used_at_s = now_s
         if lane.open is not None:  # it is full
@@ -493,6 +502,10 @@ class Producer(Generic[K, V]):
         if not self._is_running:
             state = "not started: await start(), or use it as a context" if self._sending is None else "closed"
             raise ClientClosed(f"the producer is {state}")
+        self._must_be_home()
+
+    def _must_be_home(self) -> None:
+        must_be_on(self._loop, "producer")
 
     def _cluster_changed(self) -> None:
         self._topics.cluster_changed()

@@ -35,7 +35,7 @@ from .topics import TopicsAdmin
 class Admin(
     TopicsAdmin, RecordsAdmin, ConfigsAdmin, QuotasAdmin, GroupsAdmin, GroupOffsetsAdmin, ReplicasAdmin, ClusterAdmin
 ):
-    """Asks a cluster, or changes it.  Use it as a context, or `close` it; owned by the loop it is used on."""
+    """Asks a cluster, or changes it.  Use it as a context, or `close` it; owned by the loop it is first used on."""
 
     def __init__(
         self,

@@ -29,6 +29,7 @@ from ..address import Address
 from ..cluster import BootstrapServers, addresses_of
 from ..connection import Connection
 from ..errors import CannotConnect, ClientError, RequestTimedOut, UnsupportedApi
+from ..home_loop import must_be_on
 from ..network import Network
 from ..pool import ConnectionPool
 from ..retry import Backoff, Deadline, is_retriable
@@ -78,17 +79,22 @@ class Asking:
         self._random = random
         self._backoff = Backoff()
         self._was_connected = False
+        self._home: asyncio.AbstractEventLoop | None = None  # from the first use on, until it is closed
         self._pool = ConnectionPool(
             addresses_of(bootstrap_servers), client_id=client_id, timeout_s=timeout_s, network=network
         )
 
     async def close(self) -> None:
+        if self._home is not None:
+            self._be_home()
+            self._home = None
         await self._pool.close()
 
     # -- any broker, and a certain one
 
     async def connect(self) -> Connection:
         """A connection to whichever broker answers; CannotConnect when none does."""
+        self._be_home()
         connection = await self._pool.any()
         self._was_connected = True
         return connection
@@ -139,6 +145,7 @@ class Asking:
     async def _until_answered(
         self, ask: Callable[[], Awaitable[T]], may_ask_again: Callable[[BaseException], bool]
     ) -> T:
+        self._be_home()
         deadline, attempt = self._deadline(), 0
         while True:
             try:
@@ -263,7 +270,11 @@ class Asking:
 
         return await self._until_answered(find, is_retriable)
 
-    # -- time
+    # -- loop and time
+
+    def _be_home(self) -> None:
+        self._home = self._home or asyncio.get_running_loop()
+        must_be_on(self._home, "admin")
 
     def _deadline(self) -> Deadline:
         return Deadline.after(self._timeout_s, now_s=_now_s())

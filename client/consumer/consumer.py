@@ -11,8 +11,9 @@ This is the face; the parts behind it each open with their theory:
     positions ───── where to begin                             fetcher ──── background fetching within a bound
     handing_out ─── records to the user                        committing ─ positions to the group
 
-Names and arguments are aiokafka's where they mean the same.  One consumer belongs to one event loop.  Everything that
-waits may be cancelled: no record is lost or skipped by that, and the consumer goes on.
+Names and arguments are aiokafka's where they mean the same.  One consumer belongs to the event loop it was
+started on; on another one it raises RuntimeError, once it has given the rest of the batch that was begun.  Everything
+that waits may be cancelled: no record is lost or skipped by that, and the consumer goes on.
 
 Delivery is *at least once* with the defaults: what is in your hands when you crash was not committed.
 """
@@ -32,6 +33,7 @@ from ..assignors.assignor import Assignor
 from ..cluster import BootstrapServers, Cluster
 from ..connection import SOFTWARE_NAME
 from ..errors import ClientClosed, RequestTimedOut
+from ..home_loop import must_be_on
 from ..key_and_value import K, V
 from ..network import Network
 from .committing import Commitable, must_be_offset
@@ -145,6 +147,7 @@ class Consumer(Generic[K, V]):
         if self._is_stopped:
             raise ClientClosed("the consumer was stopped; make a new one")
         if self._core is not None:
+            self._must_be_home()
             return
         want_topics(self._cluster, self._subscription)  # known from the first answer on
         try:
@@ -168,6 +171,7 @@ class Consumer(Generic[K, V]):
     async def _stop(self, *, in_hand_is_done: bool) -> None:
         if self._is_stopped:
             return
+        self._must_be_home()
         self._is_stopped = True
         try:
             if self._core is not None:
@@ -198,6 +202,7 @@ class Consumer(Generic[K, V]):
         """
         if isinstance(topics, str):
             raise TypeError(f"subscribe takes several topics: write [{topics!r}]")
+        self._must_be_home()
         topics = list(topics)
         if bool(topics) == (pattern is not None):
             raise ValueError("subscribe takes either topics or a pattern")
@@ -209,11 +214,13 @@ class Consumer(Generic[K, V]):
 
     def assign(self, partitions: Iterable[TopicPartition]) -> None:
         """Read exactly these partitions, and take no part in rebalances; offsets can be committed all the same."""
+        self._must_be_home()
         self._subscription.assign_by_hand(partitions)
         self._wants_changed()
 
     def unsubscribe(self) -> None:
         """Read nothing, and leave the group."""
+        self._must_be_home()
         self._subscription.unsubscribe()
         if self._core is not None:
             self._core.abandon_group()
@@ -273,7 +280,7 @@ class Consumer(Generic[K, V]):
     async def position(self, partition: TopicPartition) -> int:
         """The offset that is handed out next; waits until it is known.  IllegalState if it is not assigned."""
         state = self._subscription.require(partition)
-        core = self._running
+        core = self._at_home
         try:
             async with asyncio.timeout(self._timeout_s):
                 while not state.has_position:
@@ -288,6 +295,7 @@ class Consumer(Generic[K, V]):
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
         """Go on at this offset.  IllegalState if the partition is not assigned."""
+        self._must_be_home()
         must_be_offset(offset, partition)
         self._subscription.require(partition).move(offset)
         self._poke()
@@ -304,9 +312,9 @@ class Consumer(Generic[K, V]):
         """Go on at the first record of this time (ms since 1970, or a datetime) or later; at the end if there is none."""
         timestamp = _timestamp(when)
         states = self._states(partitions)
-        found = await self._running.offsets.list({state.id: timestamp for state in states}, self._timeout_s)
+        found = await self._at_home.offsets.list({state.id: timestamp for state in states}, self._timeout_s)
         late = [state for state in states if found[state.id].offset < 0]
-        ends = await self._running.offsets.list({state.id: OffsetSpec.LATEST for state in late}, self._timeout_s)
+        ends = await self._at_home.offsets.list({state.id: OffsetSpec.LATEST for state in late}, self._timeout_s)
         for state in states:
             if self._subscription.holds(state):
                 state.move((ends.get(state.id) or found[state.id]).offset)
@@ -326,7 +334,7 @@ class Consumer(Generic[K, V]):
     async def _seek_by(self, reset: OffsetReset, partitions: Sequence[TopicPartition]) -> None:
         assert reset.spec is not None, "a place in the log"
         states = self._states(partitions)
-        found = await self._running.offsets.list({state.id: reset.spec for state in states}, self._timeout_s)
+        found = await self._at_home.offsets.list({state.id: reset.spec for state in states}, self._timeout_s)
         for state in states:
             if self._subscription.holds(state):
                 state.move(found[state.id].offset)
@@ -334,11 +342,13 @@ class Consumer(Generic[K, V]):
 
     def pause(self, *partitions: TopicPartition) -> None:
         """Hand out nothing of these until `resume`."""
+        self._must_be_home()
         for state in self._required(partitions):
             state.paused = True
             state.interrupt()
 
     def resume(self, *partitions: TopicPartition) -> None:
+        self._must_be_home()
         for state in self._required(partitions):
             state.paused = False
         self._poke()
@@ -373,7 +383,7 @@ class Consumer(Generic[K, V]):
         succeed within `request_timeout_ms`.
         """
         self._need_group()
-        await self._running.commit(offsets)
+        await self._at_home.commit(offsets)
 
     def group_metadata(self) -> Committer:
         """In whose name the offsets are committed just now, for a producer's `send_offsets_to_transaction`."""
@@ -383,7 +393,7 @@ class Consumer(Generic[K, V]):
     def commit_soon(self, offsets: Commitable = None) -> asyncio.Task[None]:
         """The same without waiting; commits keep their order.  Await the task, or look into it, for the outcome."""
         self._need_group()
-        return self._running.commit_soon(offsets)
+        return self._at_home.commit_soon(offsets)
 
     async def committed(self, partition: TopicPartition) -> int | None:
         """The committed offset of a partition, assigned or not; None where nothing is committed."""
@@ -396,7 +406,7 @@ class Consumer(Generic[K, V]):
 
     async def _committed(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, OffsetAndMetadata | None]:
         self._need_group()
-        return await self._running.offsets.committed(partitions, self._timeout_s)
+        return await self._at_home.offsets.committed(partitions, self._timeout_s)
 
     # -- what the log has
 
@@ -409,7 +419,7 @@ class Consumer(Generic[K, V]):
         return await self._ends(partitions, OffsetSpec.LATEST)
 
     async def _ends(self, partitions: Iterable[TopicPartition], spec: OffsetSpec) -> dict[TopicPartition, int]:
-        found = await self._running.offsets.list(dict.fromkeys(partitions, spec), self._timeout_s)
+        found = await self._at_home.offsets.list(dict.fromkeys(partitions, spec), self._timeout_s)
         return {id_: each.offset for id_, each in found.items()}
 
     async def offsets_for_times(
@@ -417,11 +427,12 @@ class Consumer(Generic[K, V]):
     ) -> dict[TopicPartition, OffsetAndTimestamp | None]:
         """The first record at or after each time (ms since 1970, or a datetime); None where there is none."""
         wanted = {id_: _timestamp(when) for id_, when in timestamps.items()}
-        found = await self._running.offsets.list(wanted, self._timeout_s)
+        found = await self._at_home.offsets.list(wanted, self._timeout_s)
         return {id_: None if each.offset < 0 else each for id_, each in found.items()}
 
     def partitions_for_topic(self, topic: str) -> frozenset[int] | None:
         """The partitions of a topic as far as is known; None before that, and from then on it is asked for."""
+        self._must_be_home()
         known = self._cluster.known_topic(topic)
         if known is None:
             self._cluster.add_topics([topic])
@@ -429,13 +440,13 @@ class Consumer(Generic[K, V]):
 
     async def topic_partitions(self, topic: str, timeout_ms: int | None = None) -> frozenset[int]:
         """The partitions of a topic, asked for until it is there; KafkaError when it is not within the time."""
-        self._running  # noqa: B018  raises before `start`
+        self._at_home  # noqa: B018  raises before `start`
         known = await self._cluster.topic(topic, self._timeout_s if timeout_ms is None else timeout_ms / 1000)
         return frozenset(known.partitions)
 
     async def topics(self) -> frozenset[str]:
         """All topics of the cluster, but for its internal ones."""
-        self._running  # noqa: B018  raises before `start`
+        self._at_home  # noqa: B018  raises before `start`
         self._cluster.want_all_topics(True)
         try:
             metadata = await self._cluster.update()
@@ -450,6 +461,16 @@ class Consumer(Generic[K, V]):
         if self._core is None or self._is_stopped:
             raise ClientClosed("the consumer was stopped" if self._is_stopped else "the consumer is not started")
         return self._core
+
+    @property
+    def _at_home(self) -> ConsumerCore:
+        """The same for what waits or begins something; a record costs no look at the loop."""
+        self._must_be_home()
+        return self._running
+
+    def _must_be_home(self) -> None:
+        if self._core is not None and not self._is_stopped:
+            must_be_on(self._core.loop, "consumer")
 
     @property
     def _timeout_s(self) -> float:

@@ -59,7 +59,8 @@ class ConsumerCore:
         self._tasks: list[asyncio.Task[None]] = []
         self._commits: set[asyncio.Task[None]] = set()
         self.moved = Wake()
-        self.clock = PollClock(settings.max_poll_interval_ms, asyncio.get_running_loop().time())
+        self.loop = asyncio.get_running_loop()
+        self.clock = PollClock(settings.max_poll_interval_ms, self.loop.time())
         self.offsets = Offsets(
             cluster,
             self.committer,

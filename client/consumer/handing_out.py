@@ -21,6 +21,7 @@ from typing import Any
 
 from ...protocol.values import dataclass
 from ..admin.values import TopicPartition
+from ..home_loop import must_be_on
 from .batch_walk import BatchCursor
 from .fetched_batch import NO_DESERIALIZERS, CorruptRecords, DeserializationError, Deserializers, FetchedBatch
 from .fetcher import Fetcher
@@ -58,7 +59,10 @@ class HandingOut:
         check: Callable[[], None],
         came_back: Callable[[], None],
     ) -> None:
-        """`check` raises what is wrong with the consumer as a whole; `came_back` is called when the user asks."""
+        """`check` raises what is wrong with the consumer as a whole; `came_back` is called when the user asks.
+
+        Made on the consumer's loop: asking for more on another one raises, what is left of a batch is given on any.
+        """
         self.settled = Wake()
         self._subscription = subscription
         self._fetcher = fetcher
@@ -66,6 +70,7 @@ class HandingOut:
         self._clock = clock
         self._check = check
         self._came_back = came_back
+        self._loop = asyncio.get_running_loop()
         self._in_hand: list[PartitionState] = []
         self._turns = Turns()
         self._before_look = RECORDS_PER_LOOK  # records that `at_once` gives before it looks whether a turn is due
@@ -74,14 +79,14 @@ class HandingOut:
 
     @contextmanager
     def _asked(self) -> Iterator[None]:
+        must_be_on(self._loop, "consumer")
         self.settle()
-        loop = asyncio.get_running_loop()
-        self._clock.asked(loop.time())
+        self._clock.asked(self._loop.time())
         self._came_back()
         try:
             yield
         finally:
-            self._clock.given(loop.time())
+            self._clock.given(self._loop.time())
 
     def settle(self) -> None:
         """The user is done with what is in hand."""
