@@ -48,7 +48,8 @@ class Admin(
     ) -> None:
         """`timeout_s` bounds each call, tries and waits together.  Nothing is connected before the first one.
 
-        ValueError if `bootstrap_servers` (host:port, several with commas or in a list) cannot be read.
+        ValueError if `bootstrap_servers` (host:port, several with commas or in a list) cannot be read.  Each call raises
+        TypeError or ValueError for an argument that no request can say, naming it, before anything is sent.
         """
         super().__init__(
             Asking(

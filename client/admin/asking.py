@@ -33,6 +33,7 @@ from ..home_loop import must_be_on
 from ..network import Network
 from ..pool import ConnectionPool
 from ..retry import Backoff, Deadline, is_retriable
+from . import arguments
 from .placement import leaders_of, nodes_of, why_no_leader
 from .values import TopicPartition, refusal
 
@@ -74,7 +75,7 @@ class Asking:
         network: Network | None,
         random: Random,
     ) -> None:
-        self.timeout_ms = int(timeout_s * 1000)
+        self.timeout_ms = arguments.number(int(arguments.real(timeout_s, "timeout_s") * 1000), "timeout_s in ms")
         self._timeout_s = timeout_s
         self._random = random
         self._backoff = Backoff()

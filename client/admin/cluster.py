@@ -9,6 +9,7 @@ from ...protocol.apis import ApiKey
 from ...protocol.errors import KafkaError
 from ...protocol.messages import Message
 from ..connection import who_we_are
+from . import arguments
 from .asking import AdminPart
 from .cluster_values import (
     BrokerAddress,
@@ -44,7 +45,8 @@ class ClusterAdmin(AdminPart):
         self, node_ids: Iterable[int] | None = None
     ) -> dict[int, tuple[LogDir, ...] | KafkaError]:
         """The log directories of these brokers, or of all, with what is in them."""
-        wanted = nodes_of(await self._asking.metadata([])) if node_ids is None else node_ids
+        known = None if node_ids is None else arguments.numbers(node_ids, "node_ids")
+        wanted = nodes_of(await self._asking.metadata([])) if known is None else known
         return dict(await asyncio.gather(*(self._log_dirs_of(node_id) for node_id in sorted(wanted))))
 
     async def _log_dirs_of(self, node_id: int) -> tuple[int, tuple[LogDir, ...] | KafkaError]:
@@ -73,14 +75,15 @@ class ClusterAdmin(AdminPart):
         validate_only: bool = False,
     ) -> None:
         """Have the cluster at these levels (0: off), all or none; KafkaError if refused."""
+        upgrade = FeatureUpgrade(upgrade)
         updates = [
             Message(
-                feature=name,
-                max_version_level=level,
+                feature=arguments.name(name, "a feature of levels"),
+                max_version_level=arguments.number(level, f"level of {name!r}", bits=16),
                 upgrade_type=upgrade,
                 allow_downgrade=upgrade is not FeatureUpgrade.UPGRADE,
             )
-            for name, level in levels.items()
+            for name, level in arguments.by_key(levels, "levels").items()
         ]
         answer = await self._asking.change(
             ApiKey.UPDATE_FEATURES,

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from ...protocol.apis import ApiKey
 from ...protocol.errors import ErrorCode, KafkaError
 from ...protocol.messages import Message
+from . import arguments
 from .asking import AdminPart
 from .config_values import ConfigEntry, ConfigResource, ConfigSource, ConfigSynonym
 from .values import raise_if_refused
@@ -23,6 +24,7 @@ class ConfigsAdmin(AdminPart):
 
         `name` is a topic, a node id ("" for what is set on all brokers), a group, a subscription.
         """
+        resource, name = _resource(resource, name)
         request = Message(
             resources=[Message(resource_type=resource, resource_name=name, configuration_keys=None)],
             include_synonyms=True,
@@ -36,15 +38,16 @@ class ConfigsAdmin(AdminPart):
         self,
         resource: ConfigResource,
         name: str,
-        changes: Mapping[str, str | None],
+        changes: Mapping[str, str | int | float | None],
         *,
         validate_only: bool = False,
     ) -> None:
-        """Set configs of one resource, or with None set them back to the default; KafkaError if refused."""
-        configs = [
-            Message(name=key, config_operation=_DELETE if value is None else _SET, value=value)
-            for key, value in changes.items()
-        ]
+        """Set configs of one resource, or with None set them back to the default; KafkaError if refused.
+
+        A number is set as `str` says it, a bool as true or false.
+        """
+        resource, name = _resource(resource, name)
+        configs = [_change(*each) for each in arguments.by_key(changes, "changes").items()]
         request = Message(
             resources=[Message(resource_type=resource, resource_name=name, configs=configs)],
             validate_only=validate_only,
@@ -55,7 +58,9 @@ class ConfigsAdmin(AdminPart):
 
     async def list_config_resources(self, resources: Iterable[ConfigResource] = ()) -> list[tuple[ConfigResource, str]]:
         """What there is of these kinds, or of every kind, whose configs can be described."""
-        request = Message(resource_types=[int(each) for each in resources])
+        request = Message(
+            resource_types=[int(ConfigResource(each)) for each in arguments.several(resources, "resources")]
+        )
         answer = await self._asking.any(ApiKey.LIST_CONFIG_RESOURCES, request)
         raise_if_refused(answer.error_code, None)
         known = set(ConfigResource)
@@ -74,6 +79,18 @@ class ConfigsAdmin(AdminPart):
         if not (name.isascii() and name.isdigit()):
             raise KafkaError(ErrorCode.BROKER_NOT_AVAILABLE, f"no broker {name} in the cluster: a node id is a number")
         return await ask_node(int(name), key, request)
+
+
+def _resource(resource: ConfigResource, name: object) -> tuple[ConfigResource, str]:
+    return ConfigResource(resource), arguments.name(name, "name")
+
+
+def _change(name: object, value: object) -> Message:
+    return Message(
+        name=arguments.name(name, "a name in changes"),
+        config_operation=_DELETE if value is None else _SET,
+        value=None if value is None else arguments.config(value, f"changes[{name!r}]"),
+    )
 
 
 def _config_entry(entry: Message) -> ConfigEntry:

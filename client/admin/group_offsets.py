@@ -14,6 +14,7 @@ from ...protocol.apis import ApiKey
 from ...protocol.errors import ErrorCode, KafkaError
 from ...protocol.messages import Message
 from ..connection import Connection
+from . import arguments
 from .asking import AdminPart
 from .group_values import CommittedOffset
 from .placement import indexes_by_topic
@@ -39,7 +40,7 @@ class GroupOffsetsAdmin(AdminPart):
 
         Partitions without a commit are left out.  With `require_stable` what open transactions hold is waited for.
         """
-        wanted = dict(groups) if isinstance(groups, Mapping) else dict.fromkeys(groups)
+        wanted = _wanted(groups)
         topic_ids = await self._ids_of({each.topic for some in wanted.values() for each in some or ()})
 
         async def ask(connection: Connection, share: Sequence[str]) -> Mapping[str, Committed | KafkaError]:
@@ -63,7 +64,12 @@ class GroupOffsetsAdmin(AdminPart):
         self, group: str, offsets: Mapping[TopicPartition, CommittedOffset | int]
     ) -> dict[TopicPartition, KafkaError | None]:
         """Commit for a group that has no members; UNKNOWN_MEMBER_ID for one that has."""
-        topic_ids = await self._ids_of({each.topic for each in offsets})
+        arguments.name(group, "group")
+        commits = {
+            arguments.partition(each, "a partition of offsets"): _commit(offset, f"the offset of {each}")
+            for each, offset in arguments.by_key(offsets, "offsets").items()
+        }
+        topic_ids = await self._ids_of({each.topic for each in commits})
 
         async def ask(connection: Connection, _: Sequence[str]) -> Mapping[str, list[Message] | KafkaError]:
             request = Message(
@@ -72,7 +78,7 @@ class GroupOffsetsAdmin(AdminPart):
                 member_id="",
                 group_instance_id=None,
                 retention_time_ms=_DEFAULT_RETENTION,
-                topics=_commits(offsets, topic_ids),
+                topics=_commits(commits, topic_ids),
             )
             answer = await connection.request(ApiKey.OFFSET_COMMIT, request)
             return {group: _moved(answer.topics) or answer.topics}
@@ -86,9 +92,10 @@ class GroupOffsetsAdmin(AdminPart):
         self, group: str, partitions: Iterable[TopicPartition]
     ) -> dict[TopicPartition, KafkaError | None]:
         """Forget what a group committed; GROUP_SUBSCRIBED_TO_TOPIC where a member reads.  KafkaError if refused."""
+        arguments.name(group, "group")
         topics = [
             Message(name=name, partitions=[Message(partition_index=index) for index in indexes])
-            for name, indexes in indexes_by_topic(partitions).items()
+            for name, indexes in indexes_by_topic(arguments.partitions(partitions)).items()
         ]
 
         async def ask(connection: Connection, _: Sequence[str]) -> Mapping[str, list[Message] | KafkaError]:
@@ -114,6 +121,17 @@ class GroupOffsetsAdmin(AdminPart):
         topics = [Message(name=None, topic_id=each) for each in sorted(unnamed)]
         metadata = await self._asking.any(ApiKey.METADATA, Message(topics=topics, allow_auto_topic_creation=False))
         return {each.topic_id: each.name for each in metadata.topics if each.error_code == ErrorCode.NONE}
+
+
+def _wanted(groups: Mapping[str, Wanted] | Iterable[str]) -> dict[str, Wanted]:
+    if not isinstance(groups, Mapping):
+        return dict.fromkeys(arguments.names(groups, "groups"))
+    return {
+        arguments.name(group, "one of groups"): None
+        if some is None
+        else arguments.partitions(some, f"partitions of {group!r}")
+        for group, some in groups.items()
+    }
 
 
 def _asked(wanted: Wanted, topic_ids: Mapping[str, UUID]) -> list[Message] | None:
@@ -145,10 +163,19 @@ def _offset(partition: Message) -> CommittedOffset | None:
     return CommittedOffset(partition.committed_offset, None if epoch == _NO_EPOCH else epoch, partition.metadata or "")
 
 
-def _commits(offsets: Mapping[TopicPartition, CommittedOffset | int], topic_ids: Mapping[str, UUID]) -> list[Message]:
+def _commit(given: object, what: str) -> CommittedOffset:
+    if not isinstance(given, CommittedOffset):
+        return CommittedOffset(arguments.number(given, what, bits=64))
+    arguments.number(given.offset, what, bits=64)
+    if given.leader_epoch is not None:
+        arguments.number(given.leader_epoch, f"leader_epoch with {what}")
+    arguments.name(given.metadata, f"metadata with {what}")
+    return given
+
+
+def _commits(offsets: Mapping[TopicPartition, CommittedOffset], topic_ids: Mapping[str, UUID]) -> list[Message]:
     topics: dict[str, list[Message]] = defaultdict(list)
-    for partition, wanted in offsets.items():
-        each = CommittedOffset(wanted) if isinstance(wanted, int) else wanted
+    for partition, each in offsets.items():
         topics[partition.topic].append(
             Message(
                 partition_index=partition.partition,

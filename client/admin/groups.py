@@ -10,6 +10,7 @@ from ...protocol.errors import ErrorCode, KafkaError, MalformedMessage
 from ...protocol.messages import Message
 from ..address import Address
 from ..connection import Connection
+from . import arguments
 from .asking import AdminPart, can_ask
 from .cluster_values import BrokerAddress
 from .group_values import GroupDescription, GroupListing, GroupMember, RemovedMember
@@ -28,8 +29,9 @@ class GroupsAdmin(AdminPart):
 
         Brokers that cannot filter tell all, and we choose.  KafkaError when a broker does not know its groups yet.
         """
+        states, types = arguments.names(states, "states"), arguments.names(types, "types")
         wanted_states, wanted_types = _lower(states), _lower(types)
-        request = Message(states_filter=list(states), types_filter=list(types))
+        request = Message(states_filter=states, types_filter=types)
         found: dict[str, GroupListing] = {}
         for answer in (await self._asking.every_node(ApiKey.LIST_GROUPS, request)).values():
             raise_if_refused(answer.error_code, None)
@@ -46,13 +48,14 @@ class GroupsAdmin(AdminPart):
 
     async def describe_groups(self, ids: Iterable[str]) -> dict[str, GroupDescription | KafkaError]:
         """Each of these groups; GROUP_ID_NOT_FOUND for one that does not exist."""
+        wanted = arguments.names(ids, "ids")
         nodes = await self._brokers()
 
         async def ask(connection: Connection, groups: Sequence[str]) -> Mapping[str, GroupDescription | KafkaError]:
             coordinator = nodes.get(connection.address) or _unknown(connection.address)
             return await _describe(connection, groups, coordinator)
 
-        return await self._asking.coordinators(ids, ask)
+        return await self._asking.coordinators(wanted, ask)
 
     async def delete_groups(self, ids: Iterable[str]) -> dict[str, KafkaError | None]:
         """Delete groups without members, and what they committed; None says that it is done."""
@@ -61,13 +64,15 @@ class GroupsAdmin(AdminPart):
             answer = await connection.request(ApiKey.DELETE_GROUPS, Message(groups_names=list(groups)))
             return {each.group_id: refusal(each.error_code) for each in answer.results}
 
-        return await self._asking.coordinators(ids, ask)
+        return await self._asking.coordinators(arguments.names(ids, "ids"), ask)
 
     async def remove_members(
         self, group: str, members: Iterable[RemovedMember] | None = None, *, reason: str = "removed by an administrator"
     ) -> dict[RemovedMember, KafkaError | None]:
         """Remove members from a group of the classic protocol, these or with None all.  KafkaError if refused."""
-        wanted = await self._all_members(group) if members is None else list(members)
+        arguments.name(group, "group")
+        arguments.name(reason, "reason")
+        wanted = await self._all_members(group) if members is None else _members(members)
         if not wanted:
             return {}
 
@@ -98,6 +103,16 @@ class GroupsAdmin(AdminPart):
             Address(each.host, each.port): BrokerAddress(each.node_id, each.host, each.port, each.rack)
             for each in metadata.brokers
         }
+
+
+def _members(given: Iterable[RemovedMember]) -> list[RemovedMember]:
+    members = arguments.several(given, "members")
+    for each in members:
+        arguments.instance(each, RemovedMember, "one of members")
+        arguments.name(each.member_id, "member_id of a RemovedMember")
+        if each.instance_id is not None:
+            arguments.name(each.instance_id, "instance_id of a RemovedMember")
+    return members
 
 
 def _lower(words: Iterable[str]) -> set[str]:

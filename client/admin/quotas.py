@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from ...protocol.apis import ApiKey
 from ...protocol.errors import KafkaError
 from ...protocol.messages import Message
+from . import arguments
 from .asking import AdminPart
 from .quota_values import QuotaEntity, QuotaFilter
 from .values import raise_if_refused, refusal
@@ -19,7 +20,7 @@ class QuotasAdmin(AdminPart):
 
     async def describe_client_quotas(self, wanted: QuotaFilter | None = None) -> dict[QuotaEntity, Mapping[str, float]]:
         """The quotas by entity and key; KafkaError if refused."""
-        asked = wanted or QuotaFilter()
+        asked = QuotaFilter() if wanted is None else arguments.instance(wanted, QuotaFilter, "wanted")
         request = Message(components=_components(asked), strict=asked.strict)
         answer = await self._asking.any(ApiKey.DESCRIBE_CLIENT_QUOTAS, request)
         raise_if_refused(answer.error_code, answer.error_message)
@@ -31,10 +32,10 @@ class QuotasAdmin(AdminPart):
         """Set quotas, or with None take them away; None says that it is done."""
         entries = [
             Message(
-                entity=[Message(entity_type=kind, entity_name=name) for kind, name in entity.parts],
-                ops=[Message(key=key, value=value or 0.0, remove=value is None) for key, value in keys.items()],
+                entity=[Message(entity_type=kind, entity_name=name) for kind, name in _parts_of(entity)],
+                ops=[_change(*each) for each in arguments.by_key(keys, f"changes[{entity!r}]").items()],
             )
-            for entity, keys in changes.items()
+            for entity, keys in arguments.by_key(changes, "changes").items()
         ]
         answer = await self._asking.change(
             ApiKey.ALTER_CLIENT_QUOTAS, Message(entries=entries, validate_only=validate_only)
@@ -43,12 +44,36 @@ class QuotasAdmin(AdminPart):
         return {entity: outcomes.get(_sorted(entity)) for entity in changes}
 
 
+def _parts_of(entity: object) -> list[tuple[str, str | None]]:
+    return _pairs(arguments.instance(entity, QuotaEntity, "an entity of changes").parts, "parts of a QuotaEntity")
+
+
+def _pairs(given: Iterable[tuple[str, str | None]], what: str) -> list[tuple[str, str | None]]:
+    pairs = arguments.several(given, what)
+    for pair in pairs:
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            raise TypeError(f"{what}: pairs of a type and a name are wanted, not {pair!r:.100}")
+        arguments.name(pair[0], f"a type in {what}")
+        if pair[1] is not None:
+            arguments.name(pair[1], f"a name in {what}")
+    return pairs
+
+
+def _change(key: object, value: object) -> Message:
+    return Message(
+        key=arguments.name(key, "a key of changes"),
+        value=0.0 if value is None else arguments.real(value, f"the value of {key!r}"),
+        remove=value is None,
+    )
+
+
 def _components(wanted: QuotaFilter) -> list[Message]:
     exactly = [
         Message(entity_type=kind, match_type=_DEFAULT if name is None else _EXACT, match=name)
-        for kind, name in wanted.exactly
+        for kind, name in _pairs(wanted.exactly, "exactly of a QuotaFilter")
     ]
-    return exactly + [Message(entity_type=kind, match_type=_ANY, match=None) for kind in wanted.any_of]
+    any_of = arguments.names(wanted.any_of, "any_of of a QuotaFilter")
+    return exactly + [Message(entity_type=kind, match_type=_ANY, match=None) for kind in any_of]
 
 
 def _entity(parts: list[Message]) -> QuotaEntity:

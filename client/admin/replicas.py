@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from ...protocol.apis import ApiKey
 from ...protocol.errors import KafkaError
 from ...protocol.messages import Message
+from . import arguments
 from .asking import AdminPart
 from .placement import by_topic, indexes_by_topic
 from .values import PartitionProducer, Reassignment, TopicPartition, raise_if_refused, refusal
@@ -25,13 +26,13 @@ class ReplicasAdmin(AdminPart):
 
         ELECTION_NOT_NEEDED where it has it; of all partitions those are left out.
         """
-        return await self._elect(_PREFERRED, partitions)
+        return await self._elect(_PREFERRED, None if partitions is None else arguments.partitions(partitions))
 
     async def elect_unclean_leaders(
         self, partitions: Iterable[TopicPartition]
     ) -> dict[TopicPartition, KafkaError | None]:
         """Give the lead, where nobody has it, to a replica that may lack records that were acknowledged."""
-        return await self._elect(_UNCLEAN, partitions)
+        return await self._elect(_UNCLEAN, arguments.partitions(partitions))
 
     async def _elect(
         self, kind: int, partitions: Iterable[TopicPartition] | None
@@ -53,9 +54,14 @@ class ReplicasAdmin(AdminPart):
         self, replicas: Mapping[TopicPartition, Sequence[int] | None]
     ) -> dict[TopicPartition, KafkaError | None]:
         """Have partitions move to these nodes, the first preferred to lead; None takes a move back."""
+        wanted = {
+            arguments.partition(each, "a partition of replicas"): None
+            if nodes is None
+            else arguments.numbers(nodes, f"replicas of {each}")
+            for each, nodes in arguments.by_key(replicas, "replicas").items()
+        }
         topics = by_topic(
-            (each, Message(partition_index=each.partition, replicas=None if nodes is None else list(nodes)))
-            for each, nodes in replicas.items()
+            (each, Message(partition_index=each.partition, replicas=nodes)) for each, nodes in wanted.items()
         )
         request = Message(topics=topics, timeout_ms=self._asking.timeout_ms)
         answer = await self._asking.change(ApiKey.ALTER_PARTITION_REASSIGNMENTS, request)
@@ -70,7 +76,7 @@ class ReplicasAdmin(AdminPart):
         self, partitions: Iterable[TopicPartition] | None = None
     ) -> dict[TopicPartition, Reassignment]:
         """The moves under way, of these partitions or of all."""
-        asked = None if partitions is None else indexes_by_topic(partitions)
+        asked = None if partitions is None else indexes_by_topic(arguments.partitions(partitions))
         topics = None if asked is None else [
             Message(name=topic, partition_indexes=indexes) for topic, indexes in asked.items()
         ]  # fmt: skip
@@ -89,12 +95,13 @@ class ReplicasAdmin(AdminPart):
         self, partitions: Iterable[TopicPartition]
     ) -> dict[TopicPartition, tuple[PartitionProducer, ...] | KafkaError]:
         """The producers with ids that each partition remembers, with their open transactions (KIP-664)."""
+        wanted = arguments.partitions(partitions)
 
         def request(share: Sequence[TopicPartition]) -> Message:
             topics = indexes_by_topic(share).items()
             return Message(topics=[Message(name=topic, partition_indexes=indexes) for topic, indexes in topics])
 
-        answered = await self._asking.leaders(ApiKey.DESCRIBE_PRODUCERS, partitions, request)
+        answered = await self._asking.leaders(ApiKey.DESCRIBE_PRODUCERS, wanted, request)
         return {
             partition: each
             if isinstance(each, KafkaError)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from ...protocol.apis import ApiKey
 from ...protocol.errors import ErrorCode, KafkaError
 from ...protocol.messages import Message
+from . import arguments
 from .asking import AdminPart
 from .values import CreatedTopic, NewTopic, PartitionDescription, TopicDescription, refusal
 
@@ -26,15 +27,18 @@ class TopicsAdmin(AdminPart):
 
     async def describe_topics(self, names: Iterable[str]) -> dict[str, TopicDescription | KafkaError]:
         """Each of these topics; UNKNOWN_TOPIC_OR_PARTITION for one that does not exist (it is not created)."""
-        answer = await self._asking.metadata(_several(names))
+        answer = await self._asking.metadata(arguments.names(names, "names"))
         return {topic.name: refusal(topic.error_code) or _topic(topic) for topic in answer.topics}
 
     async def create_topics(
         self, topics: Iterable[NewTopic], *, validate_only: bool = False
     ) -> dict[str, CreatedTopic | KafkaError]:
-        """Create topics, or with `validate_only` say whether they could be."""
+        """Create topics, or with `validate_only` say whether they could be.
+
+        TypeError or ValueError for what cannot be asked for, before anything is.
+        """
         request = Message(
-            topics=[_new_topic(topic) for topic in topics],
+            topics=[_new_topic(topic) for topic in arguments.several(topics, "topics")],
             timeout_ms=self._asking.timeout_ms,
             validate_only=validate_only,
         )
@@ -49,7 +53,7 @@ class TopicsAdmin(AdminPart):
 
     async def delete_topics(self, names: Iterable[str]) -> dict[str, KafkaError | None]:
         """Delete topics by name; None says that it is done."""
-        names = _several(names)
+        names = arguments.names(names, "names")
         request = Message(
             topics=[Message(name=name) for name in names], topic_names=names, timeout_ms=self._asking.timeout_ms
         )
@@ -60,8 +64,12 @@ class TopicsAdmin(AdminPart):
         self, counts: Mapping[str, int], *, validate_only: bool = False
     ) -> dict[str, KafkaError | None]:
         """Give topics more partitions; `counts` says how many they shall have in all."""
+        wanted = {
+            arguments.name(name, "a topic of counts"): arguments.number(count, f"count of {name!r}")
+            for name, count in arguments.by_key(counts, "counts").items()
+        }
         request = Message(
-            topics=[Message(name=name, count=count, assignments=None) for name, count in counts.items()],
+            topics=[Message(name=name, count=count, assignments=None) for name, count in wanted.items()],
             timeout_ms=self._asking.timeout_ms,
             validate_only=validate_only,
         )
@@ -69,31 +77,35 @@ class TopicsAdmin(AdminPart):
         return {topic.name: refusal(topic.error_code, topic.error_message) for topic in answer.results}
 
 
-def _several(names: Iterable[str]) -> list[str]:
-    """TypeError for one name, whose letters would be taken for topics, and for what is none."""
-    if isinstance(names, str):
-        raise TypeError(f"several topics are asked for by name: write [{names!r}]")
-    listed = list(names)
-    for name in listed:
-        if not isinstance(name, str):
-            raise TypeError(f"a topic is a name, not {name!r}")
-    return listed
-
-
 def _number(wire: int) -> int | None:
     return None if wire == _NO_NUMBER else wire
 
 
-def _new_topic(topic: NewTopic) -> Message:
-    assignments = topic.assignments or {}
+def _new_topic(given: NewTopic) -> Message:
+    topic = arguments.instance(given, NewTopic, "one of topics")
+    of = f"of NewTopic {arguments.name(topic.name, 'name of a NewTopic')!r}"
     return Message(
         name=topic.name,
-        num_partitions=_NO_NUMBER if topic.partitions is None else topic.partitions,
-        replication_factor=_NO_NUMBER if topic.replication_factor is None else topic.replication_factor,
+        num_partitions=_NO_NUMBER
+        if topic.partitions is None
+        else arguments.number(topic.partitions, f"partitions {of}"),
+        replication_factor=_NO_NUMBER
+        if topic.replication_factor is None
+        else arguments.number(topic.replication_factor, f"replication_factor {of}", bits=16),
         assignments=[
-            Message(partition_index=partition, broker_ids=list(brokers)) for partition, brokers in assignments.items()
+            Message(
+                partition_index=arguments.number(partition, f"a partition in assignments {of}"),
+                broker_ids=arguments.numbers(brokers, f"assignments[{partition}] {of}"),
+            )
+            for partition, brokers in arguments.by_key(topic.assignments or {}, f"assignments {of}").items()
         ],
-        configs=[Message(name=name, value=value) for name, value in topic.configs.items()],
+        configs=[
+            Message(
+                name=arguments.name(name, f"a name in configs {of}"),
+                value=arguments.config(value, f"configs[{name!r}] {of}"),
+            )
+            for name, value in arguments.by_key(topic.configs, f"configs {of}").items()
+        ],
     )
 
 

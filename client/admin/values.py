@@ -33,13 +33,14 @@ class TopicPartition:
 class NewTopic:
     """A topic to create.  Partitions and replication factor left at None are the broker's default.
 
-    `assignments` names the brokers of each partition; then the two numbers stay None.
+    `assignments` names the brokers of each partition; then the two numbers stay None.  Values of `configs` are written as
+    str says them, but for a bool: true or false.
     """
 
     name: str
     partitions: int | None = None
     replication_factor: int | None = None
-    configs: Mapping[str, str] = field(default_factory=dict)
+    configs: Mapping[str, str | int | float] = field(default_factory=dict)
     assignments: Mapping[int, Sequence[int]] | None = None
 
 

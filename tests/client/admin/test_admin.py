@@ -71,7 +71,10 @@ def test_topics_are_created_each_with_an_outcome_of_its_own() -> None:
             ]
         )
 
-    new = [NewTopic("a", partitions=4, configs={"retention.ms": "5"}), NewTopic("b", assignments={0: [1]})]
+    new = [
+        NewTopic("a", partitions=4, configs={"retention.ms": 5, "preallocate": True}),
+        NewTopic("b", assignments={0: [1]}),
+    ]
 
     outcomes, broker = ask({ApiKey.CREATE_TOPICS: script}, lambda admin: admin.create_topics(new))
 
@@ -81,7 +84,10 @@ def test_topics_are_created_each_with_an_outcome_of_its_own() -> None:
     assert (refused.code, refused.message) == (ErrorCode.TOPIC_ALREADY_EXISTS, "Topic 'b' already exists.")
     (request,) = broker.asked_for(ApiKey.CREATE_TOPICS)
     assert [(t.num_partitions, t.replication_factor) for t in request.topics] == [(4, -1), (-1, -1)]
-    assert request.topics[0].configs == [Message(name="retention.ms", value="5")]
+    assert request.topics[0].configs == [
+        Message(name="retention.ms", value="5"),
+        Message(name="preallocate", value="true"),
+    ]
     assert request.topics[1].assignments == [Message(partition_index=0, broker_ids=[1])]
     assert not request.validate_only
 

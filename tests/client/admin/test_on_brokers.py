@@ -9,9 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import pytest
 from ottla.client.address import Address
 from ottla.client.admin import (
     Admin,
@@ -55,17 +54,6 @@ def administer(bootstrap: str) -> None:
         async with Admin(bootstrap, timeout_s=20) as admin:
             for part in PARTS:
                 await part(admin)
-
-    asyncio.run(scenario())
-
-
-@pytest.mark.parametrize("names", ["t", [b"t"], [None]])
-def test_what_are_not_several_names_is_refused_before_a_broker_is_asked(names: Any) -> None:
-    async def scenario() -> None:
-        async with Admin("nowhere.invalid:1") as admin:
-            for call in (admin.delete_topics, admin.describe_topics):
-                with pytest.raises(TypeError, match=r"several topics|a topic is a name"):
-                    await call(names)
 
     asyncio.run(scenario())
 
