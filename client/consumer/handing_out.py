@@ -273,7 +273,13 @@ class HandingOut:
                 continue
             left_s = None if deadline_s is None else deadline_s - _now_s()
             if is_late or (left_s is not None and left_s <= 0):
-                return None
+                if has_waited:
+                    return None
+                has_waited = True
+                await (
+                    self._turns.give()
+                )  # records come only so, where a user asks again and again without a time to wait
+                continue
             is_late = not await self._fetcher.wait(among, left_s)
             has_waited = True  # and the fetcher, when that came, has asked for the next
 

@@ -93,6 +93,56 @@ def test_the_next_fetch_is_under_way_before_the_user_gets_what_the_last_one_brou
     run(scenario())
 
 
+class FetcherOfOneTurn:
+    """Brings a record as soon as the loop gives it a turn."""
+
+    def __init__(self, subscription: SubscriptionState) -> None:
+        self.arrival = Wake()
+        self._subscription = subscription
+
+    def more_room(self) -> None:
+        pass
+
+    def bring(self) -> None:
+        frame = Frame.reserve(Budget(1_000_000), 0)
+        self._subscription.require(T0).add(Chunk(frame, memoryview(batch(0, b"fetched")), 1, 0))
+        self.arrival.set()
+
+    async def wait(self, among: object, timeout_s: float | None) -> None:
+        raise AssertionError("there is no time to wait")
+
+
+async def many_at_once(handing_out: HandingOut) -> list[bytes]:
+    return [each.value for records in (await handing_out.many(None, 0, None)).values() for each in records]
+
+
+async def batch_at_once(handing_out: HandingOut) -> list[bytes]:
+    taken = await handing_out.batch(None, 0)
+    return [] if taken is None else [value for value in taken.values() if value is not None]
+
+
+@pytest.mark.parametrize("take", [many_at_once, batch_at_once])
+def test_who_asks_again_and_again_without_a_time_to_wait_gets_what_is_fetched_meanwhile(
+    take: Callable[[HandingOut], Awaitable[list[bytes]]],
+) -> None:
+    async def scenario() -> None:
+        subscription = fetched()
+        fetcher: Any = FetcherOfOneTurn(subscription)
+        handing_out = HandingOut(
+            subscription,
+            fetcher,
+            HandingOutSettings(),
+            PollClock(1_000, 0.0),
+            check=lambda: None,
+            came_back=lambda: None,
+        )
+        assert await take(handing_out) == []
+        asyncio.get_running_loop().call_soon(fetcher.bring)
+        assert await take(handing_out) == [b"fetched"]
+
+    run(scenario())
+
+
 async def iterated(handing_out: HandingOut, count: int) -> None:
     async for _ in handing_out.records():
         count -= 1
