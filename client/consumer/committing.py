@@ -40,16 +40,21 @@ class Committing:
         offsets: Offsets,
         *,
         timeout_s: float,
+        must_be_member: Callable[[], None],
         refused: Callable[[CommitFailed], None],
     ) -> None:
-        """`refused` is told when the group goes on without this consumer."""
+        """`must_be_member` raises CommitFailed, and `refused` is told, when the group goes on without this consumer."""
         self._subscription = subscription
         self._offsets = offsets
         self._timeout_s = timeout_s
+        self._must_be_member = must_be_member
         self._refused = refused
 
     async def commit(self, offsets: Mapping[TopicPartition, OffsetAndMetadata]) -> None:
         """CommitFailed, another KafkaError, or a ClientError when it did not succeed."""
+        if not offsets:
+            return
+        self._must_be_member()
         try:
             await self._offsets.commit(offsets, self._timeout_s)
         except CommitFailed as error:

@@ -87,6 +87,7 @@ class ConsumerCore:
             subscription,
             self.offsets,
             timeout_s=settings.request_timeout_ms / 1000,
+            must_be_member=self._must_be_member,
             refused=self._commit_refused,
         )
 
@@ -214,6 +215,28 @@ class ConsumerCore:
         membership = self._group.membership
         return Committer(group_id, membership.generation, membership.member_id, self._settings.group_instance_id)
 
+    def _must_be_member(self) -> None:
+        """CommitFailed for who is out of its group: without a generation, a group that is empty takes anybody's offsets."""
+        if self._reads_as_member and self.committer().generation < 0:
+            raise self._left_out()
+
+    @property
+    def _reads_as_member(self) -> bool:
+        return self._group is not None and self._subscription.uses_group
+
+    @property
+    def _has_lost_what_it_was_given(self) -> bool:
+        """Whether partitions were taken away since the user last asked, of which it does not know yet."""
+        is_parked = self._group is not None and self._group.is_parked
+        return self._reads_as_member and (is_parked or self.handing_out.has_lost_some)
+
+    def _left_out(self) -> CommitFailed:
+        what = (
+            "nothing is committed: the group went on without this consumer, and what it was given since it last committed"
+            " is read again, by whoever has the partitions now"
+        )
+        return CommitFailed(ErrorCode.UNKNOWN_MEMBER_ID, what, self.committer())
+
     def _commit_refused(self, error: CommitFailed) -> None:
         if self._group is not None and is_unknown_to_group(error):
             self._group.membership.commit_refused(error.code, error.committer)
@@ -238,13 +261,22 @@ class ConsumerCore:
         return self._settings.enable_auto_commit and self._group_settings is not None
 
     async def commit(self, what: Commitable) -> None:
-        await self._committing.commit(self._meant(what))
+        await self._begin_commit(what)
 
     def commit_soon(self, what: Commitable) -> asyncio.Task[None]:
-        task = asyncio.create_task(self._committing.commit(self._meant(what)), name="a commit of the consumer")
+        task = asyncio.create_task(self._begin_commit(what), name="a commit of the consumer")
         self._commits.add(task)
         task.add_done_callback(self._commits.discard)
         return task
+
+    def _begin_commit(self, what: Commitable) -> Coroutine[Any, Any, None]:
+        """What is meant is what it is now, whenever that is run."""
+        if what is None and self._has_lost_what_it_was_given:
+            return self._refuse(self._left_out())
+        return self._committing.commit(self._meant(what))
+
+    async def _refuse(self, error: CommitFailed) -> None:
+        raise error
 
     def _meant(self, what: Commitable) -> dict[TopicPartition, Any]:
         if what is None:

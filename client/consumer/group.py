@@ -78,7 +78,7 @@ class Group:
         self._stepping_wake = Wake()
         self._beating_wake = Wake()
         self._attempt = 0
-        self._is_parked = False
+        self.is_parked = False  # the user did not come back in time, and has not come since
         self._must_leave = False
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -97,8 +97,8 @@ class Group:
 
     def unpark(self) -> None:
         """The user is back."""
-        if self._is_parked:
-            self._is_parked = False
+        if self.is_parked:
+            self.is_parked = False
             self.wake()
 
     def abandon(self) -> None:
@@ -138,7 +138,7 @@ class Group:
             if self._must_leave:
                 self._must_leave = False
                 await self._say_goodbye()
-            if self._is_parked:
+            if self.is_parked:
                 await self._stepping_wake.wait()
                 continue
             step = self.membership.step(_now_s())
@@ -258,7 +258,7 @@ class Group:
             if self._clock.is_overdue(self._subscription, now_s):
                 await self._leave_for_now()
                 continue
-            ask = None if self._is_parked else self.membership.heartbeat(now_s)
+            ask = None if self.is_parked else self.membership.heartbeat(now_s)
             if ask is not None:
                 await self._ask(ask)
                 self._stepping_wake.set()
@@ -266,13 +266,13 @@ class Group:
             await self._beating_wake.wait(self._pause_s(now_s))
 
     def _pause_s(self, now_s: float) -> float | None:
-        due_s = None if self._is_parked else self.membership.next_heartbeat_s()
+        due_s = None if self.is_parked else self.membership.next_heartbeat_s()
         times = [each for each in (due_s, self._clock.look_again_s(now_s)) if each is not None]
         return max(0.001, min(times) - now_s) if times else None
 
     async def _leave_for_now(self) -> None:
         """The user has not come back in time: let others have the partitions."""
-        if self._is_parked:
+        if self.is_parked:
             await self._beating_wake.wait()
             return
         log.warning(
@@ -281,7 +281,7 @@ class Group:
             self._settings.group_id,
             self._clock.max_interval_ms,
         )
-        self._is_parked = True
+        self.is_parked = True
         lost = _partitions(self.membership.owned)
         await self._say_goodbye()
         self._hold(lost)

@@ -98,6 +98,11 @@ class HandingOut:
     def has_in_hand(self, partitions: Collection[TopicPartition]) -> bool:
         return any(state.id in partitions and state.is_in_hand for state in self._in_hand)
 
+    @property
+    def has_lost_some(self) -> bool:
+        """Whether something is in hand of a partition that was taken away."""
+        return not all(map(self._subscription.holds, self._in_hand))
+
     def _give(self, state: PartitionState, *, first_offset: int | None) -> None:
         """None: it is iterated."""
         state.in_hand_from, state.is_iterated = first_offset, first_offset is None

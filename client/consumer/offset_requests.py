@@ -127,7 +127,7 @@ def fetch_request(partitions: Partitions, committer: Committer, metadata: Metada
     indexes: dict[str, list[int]] = {}
     for each in partitions:
         indexes.setdefault(each.topic, []).append(each.partition)
-    is_member = bool(committer.member_id)
+    is_member = committer.generation >= 0  # whoever has left, or was not let in yet, asks as one from outside
     group = Message(
         group_id=committer.group_id,
         member_id=committer.member_id if is_member else None,

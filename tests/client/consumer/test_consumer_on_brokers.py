@@ -14,6 +14,7 @@ from ottla.client.consumer.consumer import Consumer
 from ottla.client.consumer.fetched_batch import DeserializationError
 from ottla.client.consumer.listener import RebalanceListener
 from ottla.client.consumer.offset_requests import OffsetAndMetadata
+from ottla.client.consumer.offsets import CommitFailed
 from ottla.client.consumer.subscription import IllegalState
 from ottla.client.errors import CannotConnect, ClientClosed
 from ottla.protocol.errors import ErrorCode, KafkaError
@@ -633,6 +634,30 @@ def test_a_user_that_does_not_come_back_in_time_loses_its_partitions_until_it_do
             waiting = asyncio.create_task(reader.getone())
             await until(lambda: bool(reader.assignment()))
             waiting.cancel()
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+def test_who_did_not_come_back_in_time_cannot_commit_over_who_read_on(
+    bootstrap: str, topic: str, group: str, protocol: str
+) -> None:
+    write(bootstrap, topic, ["a", "b"], partition=0)
+    how: dict[str, Any] = {"group_id": group, "group_protocol": protocol, "enable_auto_commit": False}
+
+    async def scenario() -> None:
+        async with consumer(bootstrap, topic, max_poll_interval_ms=300, **how) as late:
+            record = await late.getone()
+            await until(lambda: not late.assignment())
+            async with consumer(bootstrap, topic, **how) as other:
+                assert await take(other, 2) == ["a", "b"]
+                await other.commit()
+            for what in (record, {record.topic_partition: 1}, None):
+                with pytest.raises(CommitFailed, match="went on without this consumer"):
+                    await late.commit(what)
+                with pytest.raises(CommitFailed, match="went on without this consumer"):
+                    await late.commit_soon(what)
+            assert await late.committed(record.topic_partition) == 2
 
     run(scenario())
 
