@@ -134,6 +134,7 @@ class Consumer(Generic[K, V]):
         self._subscription = SubscriptionState()
         self._core: ConsumerCore | None = None
         self._is_stopped = False
+        self._has_left = False  # until then a listener that is told of the end may commit
         if topics:
             self.subscribe(topics)
 
@@ -177,6 +178,7 @@ class Consumer(Generic[K, V]):
             if self._core is not None:
                 await self._core.stop(in_hand_is_done=in_hand_is_done)
         finally:
+            self._has_left = True
             await self._cluster.close()
 
     async def __aenter__(self) -> Self:
@@ -280,7 +282,7 @@ class Consumer(Generic[K, V]):
     async def position(self, partition: TopicPartition) -> int:
         """The offset that is handed out next; waits until it is known.  IllegalState if it is not assigned."""
         state = self._subscription.require(partition)
-        core = self._at_home
+        core = self._present
         try:
             async with asyncio.timeout(self._timeout_s):
                 while not state.has_position:
@@ -383,17 +385,17 @@ class Consumer(Generic[K, V]):
         succeed within `request_timeout_ms`.
         """
         self._need_group()
-        await self._at_home.commit(offsets)
+        await self._present.commit(offsets)
 
     def group_metadata(self) -> Committer:
         """In whose name the offsets are committed just now, for a producer's `send_offsets_to_transaction`."""
         self._need_group()
-        return self._running.committer()
+        return self._present.committer()
 
     def commit_soon(self, offsets: Commitable = None) -> asyncio.Task[None]:
         """The same without waiting; commits keep their order.  Await the task, or look into it, for the outcome."""
         self._need_group()
-        return self._at_home.commit_soon(offsets)
+        return self._present.commit_soon(offsets)
 
     async def committed(self, partition: TopicPartition) -> int | None:
         """The committed offset of a partition, assigned or not; None where nothing is committed."""
@@ -406,7 +408,7 @@ class Consumer(Generic[K, V]):
 
     async def _committed(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, OffsetAndMetadata | None]:
         self._need_group()
-        return await self._at_home.offsets.committed(partitions, self._timeout_s)
+        return await self._present.offsets.committed(partitions, self._timeout_s)
 
     # -- what the log has
 
@@ -471,6 +473,12 @@ class Consumer(Generic[K, V]):
     def _must_be_home(self) -> None:
         if self._core is not None and not self._is_stopped:
             must_be_on(self._core.loop, "consumer")
+
+    @property
+    def _present(self) -> ConsumerCore:
+        """As `_at_home`, but while it stops, too."""
+        is_stopping = self._is_stopped and not self._has_left
+        return self._core if is_stopping and self._core is not None else self._at_home
 
     @property
     def _timeout_s(self) -> float:

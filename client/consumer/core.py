@@ -120,9 +120,16 @@ class ConsumerCore:
         if self._commits_itself:
             await self._commit_within(None, _LAST_COMMIT_TIMEOUT_S)
         if self._group is not None:
+            await self._group.give_up()
+            await self._end_of_commits()  # after the goodbye they would be refused
             await self._group.leave()
         await asyncio.gather(*self._commits, return_exceptions=True)
         await self._fetcher.close()
+
+    async def _end_of_commits(self) -> None:
+        """Of those that nobody waits for, or a few seconds."""
+        if self._commits:
+            await asyncio.wait(self._commits, timeout=_LAST_COMMIT_TIMEOUT_S)
 
     @property
     def prefetched(self) -> Budget:

@@ -106,14 +106,17 @@ class Group:
         self._must_leave = True
         self.wake()
 
-    async def leave(self) -> None:
-        """Give everything up, with the listener told, and say goodbye to the coordinator; nothing is raised."""
+    async def give_up(self) -> None:
+        """Take no more part in it, with the listener told, who may commit; nothing is raised."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         owned = _partitions(self.membership.owned)
         if owned and self.failure is None:
             await self._call_listener("on_partitions_revoked", owned)
+
+    async def leave(self) -> None:
+        """Say goodbye to the coordinator, at the end; nothing is raised."""
         await self._say_goodbye()
 
     async def _say_goodbye(self) -> None:

@@ -639,6 +639,40 @@ def test_a_user_that_does_not_come_back_in_time_loses_its_partitions_until_it_do
 
 
 @pytest.mark.parametrize("protocol", ["classic", "consumer"])
+@pytest.mark.parametrize("waits", [True, False])
+def test_a_listener_may_commit_when_the_consumer_is_stopped(
+    bootstrap: str, topic: str, group: str, protocol: str, waits: bool
+) -> None:
+    write(bootstrap, topic, ["a", "b", "c"], partition=0)
+    here = TopicPartition(topic, 0)
+    how: dict[str, Any] = {"group_id": group, "group_protocol": protocol, "enable_auto_commit": False}
+
+    async def scenario() -> None:
+        reader = consumer(bootstrap, **how)
+
+        class Committing(Recording):
+            async def on_partitions_revoked(self, revoked: frozenset[TopicPartition]) -> None:
+                if waits:
+                    await reader.commit({here: await reader.position(here)})
+                else:
+                    for offset in (0, 1, 2):
+                        reader.commit_soon({here: offset})
+                await super().on_partitions_revoked(revoked)
+
+        listener = Committing()
+        reader.subscribe([topic], listener=listener)
+        async with reader:
+            assert await take(reader, 2) == ["a", "b"]
+        assert [kind for kind, _ in listener.told] == ["assigned", "revoked"]
+        with pytest.raises(ClientClosed):
+            await reader.commit()
+        async with consumer(bootstrap, topic, **how) as reader:
+            assert await reader.committed(here) == 2
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
 def test_who_did_not_come_back_in_time_cannot_commit_over_who_read_on(
     bootstrap: str, topic: str, group: str, protocol: str
 ) -> None:
