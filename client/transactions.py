@@ -82,6 +82,7 @@ class Transactions:
         self._added: set[TopicPartition] = set()
         self._to_add: set[TopicPartition] = set()
         self._has_offsets = False
+        self._may_be_committed = False  # the coordinator was asked to, and perhaps its answer was lost
         self._failure = ""
 
     @property
@@ -196,7 +197,18 @@ class Transactions:
     async def end(self, *, committed: bool) -> None:
         """Tell the coordinator, if it has heard of the transaction; then the next may begin."""
         if self._added or self._has_offsets:
-            await self._ask(ApiKey.END_TXN, Message(committed=committed, **vars(self._who())))
+            self._may_be_committed |= committed
+            try:
+                await self._ask(ApiKey.END_TXN, Message(committed=committed, **vars(self._who())))
+            except TransactionFailed as error:
+                if committed or not self._may_be_committed or not _is_invalid_state(error.__cause__):
+                    raise
+                self._clear()
+                self.state = State.READY
+                why = (
+                    "the transaction cannot be aborted: it was committed, only the answer was lost; the next may begin"
+                )
+                raise TransactionFailed(why) from error
         self._clear()
         self.state = State.READY
 
@@ -212,7 +224,7 @@ class Transactions:
 
     def _clear(self) -> None:
         self.batches, self._added, self._to_add = [], set(), set()
-        self._has_offsets, self._failure = False, ""
+        self._has_offsets, self._may_be_committed, self._failure = False, False, ""
 
     def _who(self) -> Message:
         return Message(
@@ -280,6 +292,10 @@ class Transactions:
             return ProducerFenced(self._failure)
         self.fail(str(error))
         return TransactionFailed(str(error)) if error.code in FAILED else error
+
+
+def _is_invalid_state(error: BaseException | None) -> bool:
+    return isinstance(error, KafkaError) and error.code is ErrorCode.INVALID_TXN_STATE
 
 
 def _codes(answer: Message) -> list[ErrorCode | int]:
