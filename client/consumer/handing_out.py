@@ -283,7 +283,7 @@ class HandingOut:
                 has_waited = True
                 await (
                     self._turns.give()
-                )  # records come only so, where a user asks again and again without a time to wait
+                )  # or nothing would ever come for who asks again and again without a time to wait
                 continue
             is_late = not await self._fetcher.wait(among, left_s)
             has_waited = True  # and the fetcher, when that came, has asked for the next
