@@ -74,14 +74,21 @@ def test_sigterm_and_sigint_stop_it_cleanly(tmp_path: Path) -> None:
         assert (tmp_path / "data" / ".kafka_cleanshutdown").exists()
 
 
-def test_a_terminal_that_is_closed_stops_it_cleanly_however_often_it_says_so(tmp_path: Path) -> None:
-    broker = BrokerProcess(tmp_path)
-    broker.start()
-    broker.signal(signal.SIGHUP)
-    broker.signal(signal.SIGHUP)
+WITH_A_TERMINAL = """
+import os, signal, sys
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+"""Runs what follows as a terminal does, also where the tests themselves run under nohup."""
 
-    assert broker.wait(timeout_s=60) == 0
-    assert (tmp_path / "data" / ".kafka_cleanshutdown").exists()
+
+def test_a_terminal_that_is_closed_stops_it_cleanly_however_often_it_says_so(tmp_path: Path) -> None:
+    with BrokerProcess(tmp_path, prefix=(sys.executable, "-c", WITH_A_TERMINAL)) as broker:
+        broker.signal(signal.SIGHUP)
+        broker.signal(signal.SIGHUP)
+
+        assert broker.wait(timeout_s=60) == 0
+        assert (tmp_path / "data" / ".kafka_cleanshutdown").exists()
 
 
 def test_under_nohup_it_outlives_the_terminal(tmp_path: Path) -> None:
