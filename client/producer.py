@@ -22,7 +22,6 @@ values, not a batch that was built by hand.  Owned by the loop it was started on
 from __future__ import annotations
 
 import asyncio
-import operator
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -47,6 +46,7 @@ from .lane import Lane
 from .network import Network
 from .partitioner import Partitioner
 from .producer_settings import Acks, CompressionType, ProducerSettings
+from .record_checks import Headers, bytes_of, in_whole_ms, must_be_bytes, size_of
 from .room import Room
 from .routes import Routes
 from .routing import TopicRoute
@@ -54,10 +54,8 @@ from .sending import Sending
 from .serializers import Serializer
 from .transactions import Transactions
 
-Headers = Sequence[tuple[str, bytes | None]]
 _CHUNK = 1000  # values of a batch that are looked at together
 _BATCH_OVERHEAD_BYTES = 61
-_TIME_BOUND_MS = 2**63
 _STICKY_BYTES = 16 * 1024
 """After so many bytes without keys another partition is drawn (KIP-794 takes Kafka's default batch.size)."""
 
@@ -254,9 +252,9 @@ class Producer(Generic[K, V]):
             value_bytes = self._value_serializer(value)
         lane = route.for_keyless
         if lane is None or key_bytes is not None or partition is not None:
-            _must_be_bytes(key_bytes, None)
+            must_be_bytes(key_bytes, None)
             lane = route.lane_for(key_bytes) if partition is None else route.lane_at(partition)
-        at_ms = self._clock_ns() // 1_000_000 if timestamp_ms is None else _in_whole_ms(timestamp_ms)
+        at_ms = self._clock_ns() // 1_000_000 if timestamp_ms is None else in_whole_ms(timestamp_ms)
         batch = lane.open
         if (
             batch is None
@@ -289,7 +287,7 @@ class Producer(Generic[K, V]):
         self._must_run()
         bulk = BulkDelivery()
         if timestamp_ms is not None:
-            timestamp_ms = _in_whole_ms(timestamp_ms)
+            timestamp_ms = in_whole_ms(timestamp_ms)
         for chunk in self._chunks(values):
             position = 0
             while position < len(chunk):
@@ -409,8 +407,8 @@ class Producer(Generic[K, V]):
         partition: int | None,
     ) -> tuple[Batch, int]:
         """Take a record that the open batch has no room set aside for, or that has headers; its batch and number in there."""
-        _must_be_bytes(key, value)
-        size = RECORD_OVERHEAD_BYTES + len(key or b"") + len(value or b"") + _size_of(headers)
+        must_be_bytes(key, value)
+        size = RECORD_OVERHEAD_BYTES + len(key or b"") + len(value or b"") + size_of(headers)
         batch = lane.open
         if batch is None or not batch.builder.has_room(size, self._batch_size):
             batch = self._begin(route, lane, size, key, partition)
@@ -475,7 +473,7 @@ class Producer(Generic[K, V]):
         iterator = iter(values)
         while chunk := list(islice(iterator, _CHUNK)):
             serialized = chunk if self._value_serializer is None else [self._value_serializer(each) for each in chunk]
-            yield cast("list[bytes]", serialized) if set(map(type, serialized)) == {bytes} else _bytes_of(serialized)
+            yield cast("list[bytes]", serialized) if set(map(type, serialized)) == {bytes} else bytes_of(serialized)
 
     # -- waiting
 
@@ -514,47 +512,3 @@ class Producer(Generic[K, V]):
     def _pump_soon(self) -> None:
         if self._sending is not None:
             self._sending.pump_soon()
-
-
-def _in_whole_ms(timestamp: int) -> int:
-    """A record's time, if it can be written; with another its batch could not be built, nor sent what is behind it."""
-    try:
-        whole = operator.index(timestamp)
-    except TypeError:
-        raise TypeError(
-            f"timestamp_ms is a {type(timestamp).__name__}, not an int: whole milliseconds since 1970"
-        ) from None
-    if not -_TIME_BOUND_MS <= whole < _TIME_BOUND_MS:
-        raise ValueError(f"timestamp_ms {whole} does not fit into 64 bits")
-    return whole
-
-
-def _size_of(headers: Headers) -> int:
-    """At most so many bytes; TypeError or ValueError for what cannot be written, before a batch is begun for it."""
-    if not isinstance(headers, Sequence):
-        raise TypeError(f"headers are a list of pairs, not a {type(headers).__name__}")
-    size = 0
-    for each in headers:
-        name, content = each if isinstance(each, tuple | list) and len(each) == 2 else (None, None)
-        if not isinstance(name, str) or not isinstance(content, bytes | bytearray | memoryview | None):
-            raise TypeError(f"a header is a pair of a str and bytes (or None), not {each!r:.100}")
-        size += len(name.encode("utf-8", "surrogateescape")) + len(content or b"") + 10
-    return size
-
-
-def _bytes_of(values: Iterable[object]) -> list[bytes]:
-    """What nobody can change afterwards."""
-    made: list[bytes] = []
-    for each in values:
-        if not isinstance(each, bytes | bytearray | memoryview):
-            raise TypeError("values must be bytes, and not None, or value_serializer must make bytes of them")
-        made.append(bytes(each))
-    return made
-
-
-def _must_be_bytes(key: object, value: object) -> None:
-    for what, each in (("key", key), ("value", value)):
-        if each is not None and not isinstance(each, bytes | bytearray | memoryview):
-            raise TypeError(
-                f"the {what} is a {type(each).__name__}, not bytes; give bytes, or the producer a {what}_serializer"
-            )

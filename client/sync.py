@@ -29,8 +29,8 @@ from .consumer.consumer import Consumer as AsyncConsumer
 from .consumer.record import ConsumerRecord
 from .delivery import Delivery, RecordMetadata
 from .key_and_value import AnyK, AnyV
-from .producer import Headers
 from .producer import Producer as AsyncProducer
+from .record_checks import Headers
 
 _CHUNK = 10_000
 
