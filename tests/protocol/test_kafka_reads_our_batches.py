@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Iterator
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 from ottla.protocol.apis import ApiKey
+from ottla.protocol.errors import ErrorCode
 from ottla.protocol.frames import encode_frame
 from ottla.protocol.messages import (
     Message,
@@ -70,8 +72,12 @@ def produce(connection: Connection, codec: Codec) -> None:
         builder.append(1_700_000_000_000 + index, b"%s-%d" % (codec.name.encode(), index), TEXT.encode(), headers)
     partitions = [Message(index=0, records=builder.build())]
     request = Message(acks=-1, timeout_ms=20_000, topic_data=[Message(name=TOPIC, partition_data=partitions)])
-    answer = connection.ask(ApiKey.PRODUCE, 9, request)
-    (partition,) = answer.responses[0].partition_responses
+    deadline = time.monotonic() + 20
+    while True:
+        (partition,) = connection.ask(ApiKey.PRODUCE, 9, request).responses[0].partition_responses
+        if partition.error_code != ErrorCode.NOT_LEADER_OR_FOLLOWER or time.monotonic() > deadline:
+            break
+        time.sleep(0.01)  # Kafka tells of a topic that it has made a moment before it leads its partitions
     assert partition.error_code == 0, partition
 
 
