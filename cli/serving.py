@@ -21,6 +21,7 @@ from ..broker.journal import JournalDamaged
 from ..broker.listeners import as_reached
 from ..storage.checkpoint import CorruptCheckpoint
 from ..storage.directory import LockedError
+from ..storage.files import is_disk_full
 from ..storage.meta_properties import ForeignDirectory
 from .errors import FAILED, CommandError
 from .loading_display import LoadingDisplay
@@ -28,7 +29,6 @@ from .loading_display import LoadingDisplay
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _HANGUP = getattr(signal, "SIGHUP", None)  # Windows has none
 _MOST_OPEN_FILES_ON_MACOS = 10_240  # OPEN_MAX: more may be refused, though the hard limit says that there is none
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NAMES = ("ottla", "ottla.exe")
 
 log = logging.getLogger(__name__)
@@ -97,7 +97,7 @@ async def _start(loaded: LoadedConfig, display: LoadingDisplay) -> Broker:
 
 
 def _why_not_started(error: OSError, directory: Path) -> str:
-    if error.errno in _NO_ROOM and error.filename is None:  # of a write, which names no file
+    if is_disk_full(error) and error.filename is None:  # of a write, which names no file
         return f"cannot start: {error.strerror}: {directory}"
     if error.errno == errno.EADDRINUSE:
         return f"cannot listen: {error.strerror}; --port takes another port, 0 any free one"

@@ -66,6 +66,7 @@ class BrokerProcess:
         self._temporary = tempfile.TemporaryDirectory(prefix="ottla-") if directory is None else None
         self.directory = Path(self._temporary.name if self._temporary else directory or "")
         self.settings = {name: _text(value) for name, value in {**self.defaults, **(settings or {})}.items()}
+        self.log_directory = self.directory / "data"
         self._may_move = port is None
         self.port = port or free_fixed_port()
         self._process: subprocess.Popen[bytes] | None = None
@@ -142,13 +143,17 @@ class BrokerProcess:
 
     def command(self) -> list[str]:
         """What is run."""
+        return [*die_with_parent(), sys.executable, *self.serve()]
+
+    def serve(self) -> list[str]:
+        """The part of it behind the interpreter."""
         settings = {
-            "log.dirs": str(self.directory / "data"),
+            "log.dirs": str(self.log_directory),
             "listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
             **self.settings,
         }
         sets = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
-        return [*die_with_parent(), sys.executable, "-m", "ottla", "serve", *sets]
+        return ["-m", "ottla", "serve", *sets]
 
     def stop(self, *, timeout_s: float = 60) -> int:
         """Stop it cleanly; its exit code, 0.  BrokerFailed, after a hard kill, when it has not ended within the time.

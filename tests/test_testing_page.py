@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
-from support.broker import environment
+from support.pytest_runs import run_pytest
 
 PAGE = (Path(__file__).parent.parent / "docs" / "testing.md").read_text(encoding="utf-8")
 TESTS = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 (CONFIGURATION,) = re.findall(r"^```toml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-
-
-def run_pytest(project: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *words]
-    return subprocess.run(
-        command, cwd=project, capture_output=True, text=True, timeout=100, check=False, env=environment()
-    )
 
 
 def test_the_examples_run(tmp_path: Path) -> None:
@@ -26,6 +17,6 @@ def test_the_examples_run(tmp_path: Path) -> None:
         (tmp_path / f"test_{number}.py").write_text(test, encoding="utf-8")
     (tmp_path / "pyproject.toml").write_text(CONFIGURATION, encoding="utf-8")
 
-    ran = run_pytest(tmp_path, "-W", "error")
+    ran = run_pytest(tmp_path)
 
     assert f"{len(TESTS)} passed" in ran.stdout, ran.stdout + ran.stderr

@@ -261,7 +261,7 @@ class HandingOut:
         """A partition with records to hand out (`decode`: made); None when there is none within the time."""
         deadline_s = None if timeout_s is None else _now_s() + timeout_s
         is_late = False  # told by the timer, which may ring a little before the time that was computed
-        has_waited = False
+        has_waited = False  # the loop has had its turn
         while True:
             self._fetcher.arrival.clear()
             self._check()
@@ -280,10 +280,9 @@ class HandingOut:
             if is_late or (left_s is not None and left_s <= 0):
                 if has_waited:
                     return None
+                # Or nothing would ever come for who asks again and again without a time to wait.
                 has_waited = True
-                await (
-                    self._turns.give()
-                )  # or nothing would ever come for who asks again and again without a time to wait
+                await self._turns.give()
                 continue
             is_late = not await self._fetcher.wait(among, left_s)
             has_waited = True  # and the fetcher, when that came, has asked for the next

@@ -23,8 +23,8 @@ from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 from crash.bank_workers import GROUP, LEDGER, PARTITIONS, TRANSFERS, WORKERS
 from crash.java_worker import java_worker
-from support.apache_kafka import die_with_parent, why_java_is_absent
-from support.broker import BrokerProcess
+from support.apache_kafka import why_java_is_absent
+from support.broker import BrokerProcess, die_with_parent
 
 HEAVY = os.environ.get("OTTLA_HEAVY") == "1"
 KILLS = int(os.environ.get("OTTLA_CRASH_KILLS", "60" if HEAVY else "2"))

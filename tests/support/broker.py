@@ -47,7 +47,7 @@ class BrokerProcess(broker_process.BrokerProcess):
         log_directory: Path | None = None,
     ) -> None:
         super().__init__(directory, settings, port=port or free_fixed_port())
-        self.log_directory = log_directory or directory / "data"
+        self.log_directory = log_directory or self.log_directory
         self._prefix = tuple(prefix)
         self._arguments = tuple(arguments)
         self._python = python
@@ -75,14 +75,7 @@ class BrokerProcess(broker_process.BrokerProcess):
         return self.wait_until_it_answers(timeout_s=timeout_s)
 
     def command(self) -> list[str]:
-        settings = {
-            "log.dirs": str(self.log_directory),
-            "listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
-            **self.settings,
-        }
-        sets = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
-        serve = [self._python, "-m", "ottla", "serve", *sets, *self._arguments]
-        return [*die_with_parent(), *self._prefix, *serve]
+        return [*die_with_parent(), *self._prefix, self._python, *self.serve(), *self._arguments]
 
     def wait_until_it_answers(self, *, timeout_s: float = 60) -> float:
         deadline = self._launched_at + timeout_s

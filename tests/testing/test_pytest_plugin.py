@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 from pathlib import Path
 
-from support.broker import environment
+from support.pytest_runs import run_pytest
 
 A_TEST = """
 def test_one(ottla_broker):
@@ -18,17 +17,14 @@ def test_another(ottla_broker):
 """
 
 
-def run_pytest(project: Path, configuration: str = "") -> subprocess.CompletedProcess[str]:
+def run_a_test(project: Path, configuration: str = "") -> subprocess.CompletedProcess[str]:
     (project / "test_it.py").write_text(A_TEST, encoding="utf-8")
     (project / "pytest.ini").write_text(f"[pytest]\n{configuration}", encoding="utf-8")
-    command = [sys.executable, "-m", "pytest", "-q", "-s", "-p", "no:cacheprovider", "-W", "error"]
-    return subprocess.run(
-        command, cwd=project, capture_output=True, text=True, timeout=100, check=False, env=environment()
-    )
+    return run_pytest(project)
 
 
 def test_the_fixture_is_there_without_being_asked_for_and_leaves_nothing(tmp_path: Path) -> None:
-    ran = run_pytest(tmp_path)
+    ran = run_a_test(tmp_path)
 
     assert "2 passed" in ran.stdout, ran.stdout + ran.stderr
     (directory,) = re.findall(r"directory: (\S+)", ran.stdout)
@@ -36,12 +32,12 @@ def test_the_fixture_is_there_without_being_asked_for_and_leaves_nothing(tmp_pat
 
 
 def test_settings_are_taken_from_pytests_configuration(tmp_path: Path) -> None:
-    ran = run_pytest(tmp_path, "ottla_settings =\n  num.partitions=3\n  log.retention.hours = 1\n")
+    ran = run_a_test(tmp_path, "ottla_settings =\n  num.partitions=3\n  log.retention.hours = 1\n")
 
     assert "--set num.partitions=3 --set log.retention.hours=1" in ran.stdout, ran.stdout + ran.stderr
 
 
 def test_what_is_no_setting_is_one_line(tmp_path: Path) -> None:
-    ran = run_pytest(tmp_path, "ottla_settings = num.partitions\n")
+    ran = run_a_test(tmp_path, "ottla_settings = num.partitions\n")
 
     assert "ottla_settings: 'num.partitions' is not NAME=VALUE" in ran.stdout, ran.stdout + ran.stderr
