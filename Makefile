@@ -85,6 +85,16 @@ maven:
 
 # -- what is set up
 
+# Whoever says which Python gets that one, or one line on why not: .venv stays with the one that it was made of.
+ITSELF := -c 'import os, sys; print(os.path.realpath(sys._base_executable))'
+.PHONY: of-this-python
+of-this-python:
+ifeq ($(origin PYTHON),command line)
+	@its=$$($(BIN)/python $(ITSELF) 2> /dev/null); wanted=$$($(PYTHON) $(ITSELF) 2> /dev/null); \
+	test -z "$$its" || test "$$its" = "$$wanted" || { \
+	  echo "$(VENV) was made of $$its, not of $(PYTHON): rm -r $(VENV), then again" >&2; exit 1; }
+endif
+
 # What the frameworks need, as far as it can be had here; the tests of what is not here say so.
 .PHONY: frameworks
 frameworks: tools
@@ -104,7 +114,7 @@ examples/%/target/lib: examples/%/pom.xml
 	@mvn -q -B -f examples/$*/pom.xml package -DskipTests
 	@touch $@
 
-$(VENV)/made:
+$(VENV)/made: | of-this-python
 	@command -v $(PYTHON) > /dev/null || { \
 	  echo "There is no $(PYTHON) here. Ottla needs Python 3.11 or newer; say which: make PYTHON=python3.12 run" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
