@@ -85,7 +85,7 @@ maven:
 
 # -- what is set up
 
-# Whoever says which Python gets that one, or one line on why not: .venv stays with the one that it was made of.
+# Who names a Python on the command line gets it, or one line on why not: .venv stays with the one that it was made of.
 ITSELF := -c 'import os, sys; print(os.path.realpath(sys._base_executable))'
 .PHONY: of-this-python
 of-this-python:
